@@ -1,0 +1,26 @@
+"""Everything that runs: command line, configuration, executors, ledger, and one function per verb.
+
+The verbs are importable from here by the name they have on the command line::
+
+    from cluster import score, select, export, distill
+
+They are loaded on first use, so that `import cluster` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_VERBS = (
+    "build", "verify", "info", "resize", "score", "query", "select", "explain",
+    "report", "export", "distill",
+)  # fmt: skip
+
+__all__ = list(_VERBS)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _VERBS:
+        return getattr(import_module(f"cluster.verbs.{name}"), name)
+    raise AttributeError(f"module 'cluster' has no attribute {name!r}")

@@ -1,0 +1,54 @@
+"""`coursepack distill`: train a student from a configuration file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, example
+from cluster.cli.output import command
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=example(
+        "coursepack distill distill.yaml",
+        "coursepack distill distill.yaml --out student/ --set optimizer.lr=0.05 --set seed=1",
+    )
+)
+def distill(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG.yaml", help="The training run; see docs/config.md.")
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Folder of the student, instead of the file's."),
+    ] = None,
+    assignments: Overrides = None,
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train a student network on selected images.
+
+    Writes checkpoints, metrics, the weights of the last step and a card that says how they came
+    about. The same command continues a training that was stopped.
+    """
+    with command("distill", as_json=as_json, debug=debug, continues=True) as output:
+        from cluster.config import parse_assignments
+        from cluster.verbs.distill import distill as run
+
+        overrides = parse_assignments(assignments or [])
+        if out is not None:
+            overrides["out"] = out
+        if allow_code:
+            overrides["teacher.allow_code"] = True
+        with output.progress() as on_progress:
+            result = run(config, overrides=overrides, on_progress=on_progress)
+        metrics = [f"  {name} {value}" for name, value in sorted(result.metrics.items())]
+        output.finish(
+            result,
+            text=[f"{result.steps:,} steps, student: {result.student_weights}", *metrics],
+        )

@@ -1,0 +1,76 @@
+"""Options that several verbs share: one spelling, one help text, one meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on stdout; everything else to stderr."),
+]
+
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", envvar="COURSEPACK_DEBUG", help="Show tracebacks of errors."),
+]
+
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Folder or URI of a run made by `coursepack score`."),
+]
+
+Pool = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="POOL...",
+        help="Shards: folders, .tar files, globs, brace patterns; local, s3://, gs:// or http(s).",
+    ),
+]
+
+OutPool = Annotated[
+    str,
+    typer.Option("--out", metavar="POOL", help="Folder to write the shards to."),
+]
+
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace shards that are there already.")
+]
+
+MaxBad = Annotated[
+    str,
+    typer.Option(
+        "--max-bad", metavar="N|SHARE", help="Images that may be left out: a count or a share."
+    ),
+]
+
+Selection = Annotated[
+    str,
+    typer.Option(
+        "--selection", metavar="NAME", help="Name of a selection made by `coursepack select`."
+    ),
+]
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override one field of the configuration, e.g. optimizer.lr=0.05; repeatable.",
+    ),
+]
+
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Let a py:package.module:builder teacher run its code. Never allowed from a file.",
+    ),
+]
+
+
+def example(*commands: str) -> str:
+    """The epilog of a command: runnable lines, one paragraph each, safe from rich markup."""
+    lines = "\n\n".join(f"$ {command}" for command in commands)
+    return "Example:\n\n" + lines.replace("[", r"\[")

@@ -1,0 +1,181 @@
+"""Progress of a long verb: a bar with rate and ETA on a terminal, a line now and then without one.
+
+`Meter` turns the `Progress` values of a verb into a rate and a time left; the two displays draw it.
+All of it goes to standard error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from cluster.cli.text import printable
+from cluster.progress import OnProgress, Progress
+
+LINE_EVERY_S = 10.0
+"""Least time between two plain lines, so that a log of a day stays readable."""
+
+WINDOW_S = 60.0
+"""The rate is that of the last minute: the first shard's start-up should not haunt the ETA."""
+
+Clock = Callable[[], float]
+
+
+class Meter:
+    """Rate and time left, from what a verb reports.
+
+    The first report of a continued run counts what earlier calls did, so it is the zero of the
+    rate, not part of it.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, Progress]] = deque()
+
+    def update(self, progress: Progress) -> None:
+        now = self._clock()
+        self._seen.append((now, progress))
+        while len(self._seen) > 2 and self._seen[1][0] < now - WINDOW_S:
+            self._seen.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Work per second, in the unit of the progress; 0.0 while unknown."""
+        return self._per_second(lambda progress: progress.done)
+
+    @property
+    def images_rate(self) -> float:
+        """Images per second; 0.0 while unknown."""
+        return self._per_second(lambda progress: progress.images)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the work is done at the present rate; None while unknown."""
+        if not self._seen or self.rate <= 0:
+            return None
+        latest = self._seen[-1][1]
+        return max(0.0, latest.total - latest.done) / self.rate
+
+    def describe(self) -> str:
+        """One line: share, amount, rate, time left."""
+        if not self._seen:
+            return "starting"
+        latest = self._seen[-1][1]
+        share = f"{latest.done / latest.total:.1%}" if latest.total else "0.0%"
+        facts = [share]
+        if latest.unit != "share":
+            facts.append(_amount(latest.done, latest.total, latest.unit))
+        if latest.images:
+            facts.append(f"{latest.images:,} images")
+        if self.images_rate:
+            facts.append(f"{self.images_rate:,.0f} images/s")
+        elif self.rate and latest.unit != "share":
+            facts.append(_rate(self.rate, latest.unit))
+        if self.left_s is not None:
+            facts.append(f"{duration(self.left_s)} left")
+        return ", ".join(facts)
+
+    def _per_second(self, of: Callable[[Progress], float]) -> float:
+        if len(self._seen) < 2:
+            return 0.0
+        (start, first), (end, last) = self._seen[0], self._seen[-1]
+        return max(0.0, (of(last) - of(first)) / (end - start)) if end > start else 0.0
+
+
+@contextmanager
+def show(
+    verb: str, stream: TextIO, *, quiet: bool, clock: Clock = time.monotonic
+) -> Iterator[OnProgress]:
+    """Yield the function to hand to a verb as `on_progress`.
+
+    Args:
+        stream: Where to draw; a terminal gets a bar, anything else plain lines.
+        quiet: Draw nothing. Notes are told all the same: they say what went wrong.
+    """
+    if quiet:
+        yield lambda progress: _note(verb, progress, stream)
+    elif stream.isatty():
+        with _bar(verb, stream, clock) as on_progress:
+            yield on_progress
+    else:
+        yield _plain_lines(verb, stream, clock)
+
+
+def duration(seconds: float) -> str:
+    """`h:mm:ss`, or `m:ss` under an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _plain_lines(verb: str, stream: TextIO, clock: Clock) -> OnProgress:
+    meter = Meter(clock)
+    next_line = clock() + LINE_EVERY_S
+
+    def on_progress(progress: Progress) -> None:
+        nonlocal next_line
+        meter.update(progress)
+        _note(verb, progress, stream)
+        if clock() >= next_line:
+            print(f"{verb}: {meter.describe()}", file=stream, flush=True)
+            next_line = clock() + LINE_EVERY_S
+
+    return on_progress
+
+
+@contextmanager
+def _bar(verb: str, stream: TextIO, clock: Clock) -> Iterator[OnProgress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Display
+
+    meter = Meter(clock)
+    display = Display(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[facts]}", markup=False),
+        console=Console(file=stream, force_terminal=True),
+    )
+    with display:
+        task = display.add_task(verb, total=None, facts="starting")
+
+        def on_progress(progress: Progress) -> None:
+            meter.update(progress)
+            if progress.note:
+                display.console.print(
+                    f"{verb}: {printable(progress.note)}", markup=False, highlight=False
+                )
+            display.update(
+                task,
+                total=progress.total or None,
+                completed=progress.done,
+                facts=meter.describe(),
+            )
+
+        yield on_progress
+
+
+def _note(verb: str, progress: Progress, stream: TextIO) -> None:
+    if progress.note:
+        print(f"{verb}: {printable(progress.note)}", file=stream, flush=True)
+
+
+def _amount(done: float, total: float, unit: str) -> str:
+    if unit == "bytes":
+        return f"{_bytes(done)} of {_bytes(total)}"
+    return f"{done:,.0f} of {total:,.0f} {unit}"
+
+
+def _rate(rate: float, unit: str) -> str:
+    return f"{_bytes(rate)}/s" if unit == "bytes" else f"{rate:,.1f} {unit}/s"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

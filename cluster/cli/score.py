@@ -1,0 +1,154 @@
+"""`coursepack score`: a teacher over every shard of a pool."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, example
+from cluster.cli.output import command
+
+app = typer.Typer()
+
+_EXAMPLES = example(
+    "coursepack score pool/ --teacher torchvision/resnet34 --weights t.safetensors --out run/",
+    "coursepack score 's3://bucket/pool/{000..127}.tar' --config score.yaml --address auto",
+)
+
+
+@app.command(epilog=_EXAMPLES)
+def score(
+    pool: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[POOL]...",
+            help="Shards: folders, .tar files, globs, brace patterns; local, s3://, gs://, http(s).",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="RUN", help="Folder or URI of the run; made or continued."),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher", metavar="NAME", help="Network, e.g. he/resnet20, timm/NAME, file:m.onnx."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="FILE", help="Weights: .safetensors, .pt, .pth or .npz."),
+    ] = None,
+    class_names: Annotated[
+        str | None,
+        typer.Option("--class-names", metavar="FILE", help="Names of the classes, one a line."),
+    ] = None,
+    image_ext: Annotated[
+        str | None,
+        typer.Option(
+            "--image-ext", metavar="EXT,EXT", help="Which members are images, in this order."
+        ),
+    ] = None,
+    max_bad: Annotated[
+        str | None,
+        typer.Option(
+            "--max-bad", metavar="N|SHARE", help="Failed images allowed: a count or a share; 5%."
+        ),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor", metavar="local|ray", help="Where to run; ray if an address is given."
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="ADDRESS", help="Ray cluster: auto or host:port."),
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option("--actors", metavar="N", help="Workers; one per GPU, or as cores allow."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", help="Threads per worker.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", help="Images per forward pass.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="cpu|cuda", help="Device; cuda where there is one."),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="YAML file; options given here win over it."),
+    ] = None,
+    assignments: Overrides = None,
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Score every image of a pool with a teacher.
+
+    Writes one row per image, failed ones included, into the tables of a run. The same command
+    continues a run that was stopped, and adds shards that are new in the pool.
+    """
+    with command("score", as_json=as_json, debug=debug, continues=True) as output:
+        from cluster.config import load_config, parse_assignments
+        from cluster.score_config import ScoreConfig
+        from cluster.verbs.score import score as run
+
+        if config is None and not assignments:
+            _require({"POOL": pool, "--out": out, "--teacher": teacher})
+        given: dict[str, Any] = {
+            "pool": pool or None,
+            "out": out,
+            "teacher.name": teacher,
+            "teacher.weights": weights,
+            "teacher.class_names": class_names,
+            "teacher.allow_code": allow_code or None,
+            "image_ext": image_ext.split(",") if image_ext else None,
+            "max_bad": max_bad,
+            "execution.executor": executor,
+            "execution.address": address,
+            "execution.actors": actors,
+            "execution.threads": threads,
+            "execution.batch_size": batch_size,
+            "execution.device": device,
+        }
+        chosen = load_config(
+            ScoreConfig,
+            config or {},
+            overrides=parse_assignments(assignments or [])
+            | {path: value for path, value in given.items() if value is not None},
+        )
+        with output.progress() as on_progress:
+            report = run(
+                chosen.pool,
+                spec=chosen.spec(),
+                out=chosen.out,
+                execution=chosen.execution.to_config(),
+                max_bad=chosen.max_bad,
+                on_progress=on_progress,
+            )
+        for warning in report.warnings:
+            output.say(f"warning: {warning}")
+        counts = ", ".join(f"{count:,} {status}" for status, count in report.statuses.items())
+        output.finish(
+            report.to_dict(),
+            text=[
+                *report.throughput.lines(),
+                f"{report.rows:,} rows ({counts}) in {report.run}",
+            ],
+            exit_code=report.exit_code,
+        )
+
+
+def _require(given: dict[str, Any]) -> None:
+    """A missing option by the name it has here, not by its path in a file nobody wrote."""
+    from shards.errors import UsageError
+
+    missing = [name for name, value in given.items() if not value]
+    if missing:
+        raise UsageError(f"missing: {', '.join(missing)}; give them, or a --config that has them")

@@ -1,0 +1,141 @@
+"""How work is spread: executor, workers, threads, batch. Free to change; never hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from cluster.dispatch import WorkerPool
+from cluster.local_executor import InlinePool, ProcessPool
+from cluster.provenance import usable_cores
+from cluster.stage import Stage
+from shards.errors import UsageError
+
+Executor = Literal["local", "ray", "inline"]
+
+
+@dataclass(frozen=True)
+class ExecutionConfig:
+    """What a caller may ask for; None means: choose, or keep what the run has stored.
+
+    Attributes:
+        executor: `local` = processes on this machine, `ray` = actors on a cluster, `inline` = in
+            this process. None = ray if an address is given, else local.
+        address: Ray address, as for `ray.init` (`auto`, `host:port`).
+        actors: Workers; None = one per GPU, or as many as the cores allow.
+        threads: Threads per worker.
+        batch_size: Images per forward pass. Fixed for a run: results on CPU are byte-identical
+            only for one batch size and thread count.
+        device: `cpu` or `cuda`; None = cuda where there is one.
+    """
+
+    executor: Executor | None = None
+    address: str | None = None
+    actors: int | None = None
+    threads: int | None = None
+    batch_size: int | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("actors", "threads", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}; it must be at least 1")
+        if self.address is not None and self.executor in ("local", "inline"):
+            raise UsageError(
+                f"--address goes with the ray executor, not with {self.executor}; "
+                "leave one of the two out"
+            )
+
+    def stored(self) -> dict[str, Any]:
+        """The choices that a run keeps: those that its bytes may depend on."""
+        return {key: asdict(self)[key] for key in ("threads", "batch_size", "device")}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An `ExecutionConfig` with every choice made."""
+
+    executor: Executor
+    address: str | None
+    actors: int
+    threads: int
+    device: str
+
+    @property
+    def gpus_per_actor(self) -> float:
+        return 1.0 if self.device.startswith("cuda") else 0.0
+
+
+def make_plan(config: ExecutionConfig, *, device: str, threads: int | None) -> Plan:
+    """Choose executor, actors and threads for this machine or cluster.
+
+    Local CPU work defaults to one single-threaded worker per core: small models gain nothing from
+    more threads per forward pass, and workers share nothing that they could wait for.
+    """
+    executor = config.executor or ("ray" if config.address else "local")
+    threads = threads or 1
+    actors = config.actors
+    if actors is None and executor == "inline":
+        actors = 1
+    if actors is None and executor == "local":
+        actors = _local_gpus() if device.startswith("cuda") else max(1, usable_cores() // threads)
+    if actors is None:
+        from cluster.ray_executor import ActorResources, actor_slots, connect
+
+        ray = connect(config.address)
+        gpus = 1.0 if device.startswith("cuda") else 0.0
+        actors = actor_slots(ray, ActorResources(num_cpus=threads, num_gpus=gpus))
+        if actors == 0:
+            raise UsageError(
+                f"no node of the Ray cluster offers {threads} CPUs and {gpus:.0f} GPUs for one "
+                "worker; lower --threads, or use --device cpu"
+            )
+    return Plan(executor, config.address, actors, threads, device)
+
+
+@contextmanager
+def worker_pool(plan: Plan, stage: Stage) -> Iterator[WorkerPool]:
+    """The pool of `plan.executor`, closed on leaving, whatever happened."""
+    pool: WorkerPool
+    if plan.executor == "inline":
+        pool = InlinePool(stage)
+    elif plan.executor == "local":
+        pool = ProcessPool(stage, threads=plan.threads, devices=_devices(plan))
+    else:
+        from cluster.ray_executor import ActorResources, RayPool, connect
+
+        resources = ActorResources(num_cpus=plan.threads, num_gpus=plan.gpus_per_actor)
+        pool = RayPool(connect(plan.address), stage, resources=resources)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def choose_device(asked: str | None) -> str:
+    """`asked`, or cuda where there is one.
+
+    Raises:
+        UsageError: if cuda is asked for and absent.
+    """
+    import torch
+
+    if asked is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("--device cuda, but torch sees no GPU here; use --device cpu")
+    return asked
+
+
+def _local_gpus() -> int:
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+def _devices(plan: Plan) -> int:
+    """GPUs to spread local workers over; 0 = none is used."""
+    return _local_gpus() if plan.gpus_per_actor else 0

@@ -1,0 +1,102 @@
+"""What is done: one small immutable marker per part, named so that a listing answers everything.
+
+`run/ledger/<part>-<semantic hash>-<input etag hash>.json` exists if and only if the part's outputs
+are in place (`.damaged.json` if its shard broke off, so that only a part of it could be read).
+Resuming lists this folder and reads none of its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from shards import atomic, storage
+from shards.errors import CoursepackError
+
+_HASH_LENGTH = 12
+_DAMAGED = ".damaged"
+
+
+def short_hash(text: str) -> str:
+    """The first 12 hex digits of sha256: names a configuration or an etag in file names."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A finished part.
+
+    Attributes:
+        part: Name of the part, `<shard_id:08d>-<start:08d>`.
+        semantic: Short hash of the semantic configuration.
+        etag: Short hash of the input shard's etag, so that a changed shard is noticed.
+        paths: What was written, relative to the run.
+        counters: Counts and seconds, as the stage reported them.
+        damaged: The shard is truncated or corrupt: the part holds what could be read of it and
+            is replaced once the shard has been mended.
+    """
+
+    part: str
+    semantic: str
+    etag: str
+    paths: tuple[str, ...] = ()
+    counters: dict[str, float] = field(default_factory=dict)
+    damaged: bool = False
+
+    @property
+    def file_name(self) -> str:
+        tail = _DAMAGED if self.damaged else ""
+        return f"{self.part}-{self.semantic}-{self.etag}{tail}.json"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The markers under one folder."""
+
+    folder: str
+
+    def write(self, marker: Marker) -> None:
+        """Record that `marker.part` is done. Its outputs must be in place already."""
+        content = {"paths": list(marker.paths), "counters": marker.counters}
+        uri = storage.join(self.folder, marker.file_name)
+        atomic.write_bytes(uri, json.dumps(content, sort_keys=True).encode() + b"\n")
+
+    def remove(self, marker: Marker) -> None:
+        """Forget a part, so that it is done again."""
+        storage.remove(storage.join(self.folder, marker.file_name))
+
+    def listing(self) -> dict[str, Marker]:
+        """Every done part by name, from file names alone (paths and counters stay empty)."""
+        if not storage.exists(self.folder):
+            return {}
+        return {marker.part: marker for marker in map(_parse, self._names()) if marker}
+
+    def read(self) -> Iterator[Marker]:
+        """Every marker with its content, in order of part name."""
+        for part in sorted(listing := self.listing()):
+            marker = listing[part]
+            uri = storage.join(self.folder, marker.file_name)
+            try:
+                content = json.loads(storage.read_bytes(uri))
+                paths, counters = tuple(content["paths"]), dict(content["counters"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise CoursepackError(
+                    f"ledger marker {uri} is damaged ({error}); remove it and run the same "
+                    "command again: that one part is scored anew"
+                ) from error
+            yield replace(marker, paths=paths, counters=counters)
+
+    def _names(self) -> Iterator[str]:
+        for info in storage.list_files(self.folder, suffix=".json"):
+            yield storage.name(info.uri)
+
+
+def _parse(file_name: str) -> Marker | None:
+    stem = file_name.removesuffix(".json")
+    pieces = stem.removesuffix(_DAMAGED).rsplit("-", 2)
+    if len(pieces) != 3 or any(len(piece) != _HASH_LENGTH for piece in pieces[1:]):
+        return None
+    part, semantic, etag = pieces
+    return Marker(part, semantic, etag, damaged=stem.endswith(_DAMAGED))

@@ -1,0 +1,129 @@
+"""Workers on this machine, without Ray: one process each, watched, and replaced when they die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any
+
+from cluster.dispatch import Died, Done, PoolEvent, Raised
+from cluster.retry import Failure, flatten
+from cluster.stage import Stage, Task, Worker
+
+
+class ProcessPool:
+    """A `WorkerPool` of local processes (see `cluster.local_worker`).
+
+    Args:
+        stage: What each process opens.
+        threads: Threads that a worker's maths libraries may use; set in its environment before
+            anything is imported, because several of them read it only then.
+        devices: GPUs to spread the processes over; each sees one of them. 0 = CPU.
+    """
+
+    def __init__(self, stage: Stage, *, threads: int, devices: int = 0) -> None:
+        self._stage = stage
+        self._environment = os.environ | {
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+            "OPENBLAS_NUM_THREADS": str(threads),
+            # What the driver can import, the worker can: stages are found by module name.
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        self._devices = devices
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._connections: dict[int, Connection] = {}
+        self._next = 0
+
+    def start(self) -> int:
+        ours, theirs = Pipe()
+        number, self._next = self._next, self._next + 1
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cluster.local_worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=self._environment | self._device_of(number),
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # standard output belongs to the driver's result, progress goes beside it
+        )
+        theirs.close()
+        self._processes[number], self._connections[number] = process, ours
+        with contextlib.suppress(BrokenPipeError):  # already dead: `wait` will see it
+            ours.send(self._stage)
+        return number
+
+    def submit(self, worker: int, task: Task) -> None:
+        with contextlib.suppress(BrokenPipeError, KeyError):
+            self._connections[worker].send(task)
+
+    def wait(self) -> PoolEvent:
+        by_connection = {connection: number for number, connection in self._connections.items()}
+        ready = wait(list(by_connection))[0]
+        assert isinstance(ready, Connection)
+        number = by_connection[ready]
+        try:
+            kind, content = ready.recv()
+        except (EOFError, ConnectionResetError):
+            return Died(number, self._bury(number))
+        if kind == "done":
+            return Done(number, content)
+        assert isinstance(content, Failure)
+        return Raised(number, content, opening=kind == "opening")
+
+    def retire(self, worker: int) -> None:
+        self._connections[worker].send(None)
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for number in list(self._processes):
+            self._bury(number)
+
+    def _device_of(self, number: int) -> dict[str, str]:
+        if not self._devices:
+            return {}
+        return {"CUDA_VISIBLE_DEVICES": str(number % self._devices)}
+
+    def _bury(self, number: int) -> str:
+        self._connections.pop(number).close()
+        code = self._processes.pop(number).wait()
+        if code < 0:
+            return f"worker process {number} was killed by signal {-code}"
+        return f"worker process {number} exited with status {code}"
+
+
+class InlinePool:
+    """A `WorkerPool` of one worker in this very process: for notebooks, debuggers and tests."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._worker: Worker[Any] | None = None
+        self._tasks: list[Task] = []
+
+    def start(self) -> int:
+        return 0
+
+    def submit(self, worker: int, task: Task) -> None:
+        self._tasks.append(task)
+
+    def wait(self) -> PoolEvent:
+        task = self._tasks.pop(0)
+        if self._worker is None:
+            try:
+                self._worker = self._stage.open()
+            except Exception as error:  # reported like any worker's
+                return Raised(0, flatten(error), opening=True)
+        try:
+            return Done(0, self._worker.run(task))
+        except Exception as error:  # judged by the dispatcher like any worker's
+            return Raised(0, flatten(error))
+
+    def retire(self, worker: int) -> None:
+        pass
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+

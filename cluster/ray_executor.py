@@ -1,0 +1,170 @@
+"""Workers as Ray actors: the same stages on a cluster, Ray as control plane only.
+
+One actor holds one opened stage. Tasks and results are a few hundred bytes, so Ray's object store
+stays empty; everything large goes straight between the actor and storage.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.dispatch import Died, Done, PoolEvent, Raised
+from cluster.retry import Failure, flatten
+from cluster.stage import Stage, Task
+from shards.errors import CoursepackError, UsageError
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class ActorResources:
+    """What one actor claims from Ray: `num_cpus` (threads), `num_gpus` (0 or 1)."""
+
+    num_cpus: float
+    num_gpus: float = 0.0
+
+
+class StageActor:
+    """What lives in the actor process; `ray.remote` is applied by `RayPool`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._worker: Any = None
+
+    def run(self, task: Task) -> tuple[str, Any]:
+        if self._worker is None:
+            try:
+                self._worker = self._stage.open()
+            except Exception as error:  # whatever it is, the driver must hear of it
+                return "opening", flatten(error)
+        try:
+            return "done", self._worker.run(task)
+        except Exception as error:  # judged and repeated, or quarantined, by the driver
+            return "raised", flatten(error)
+
+
+def connect(address: str | None) -> Any:
+    """Connect to a Ray cluster and return the `ray` module.
+
+    Args:
+        address: As for `ray.init`: `auto` for the cluster this program runs in, `host:port`,
+            `ray://host:port`, or `local` for a private one on this machine.
+
+    Raises:
+        UsageError: if Ray is not installed.
+        CoursepackError: if no cluster answers, or it refuses the token.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(
+            "Ray is not installed here; `pip install 'coursepack[ray]'`, or run without --address"
+        ) from error
+    if ray.is_initialized():
+        return ray
+    _check_reachable(address)
+    try:
+        ray.init(address=address, log_to_driver=True, logging_level="warning")
+    except Exception as error:  # Ray raises a dozen unrelated types for "no cluster there"
+        raise CoursepackError(_no_cluster(address, error)) from error
+    return ray
+
+
+def _check_reachable(address: str | None) -> None:
+    """Fail within seconds where nothing listens: Ray itself would try for minutes."""
+    host, separator, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise CoursepackError(_no_cluster(address, error)) from error
+
+
+def _no_cluster(address: str | None, error: Exception) -> str:
+    detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "auth" in str(error).lower() or "token" in str(error).lower():
+        return (
+            f"the Ray cluster at {address} refused this client ({detail}); set RAY_AUTH_MODE=token "
+            "and give the cluster's token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
+            "~/.ray/auth_token (`ray get-auth-token` prints it on the head node)"
+        )
+    return (
+        f"no Ray cluster answered at {address} ({detail}); start one with `ray start --head`, "
+        "check the address, or leave --address out to run on this machine"
+    )
+
+
+def actor_slots(ray: Any, resources: ActorResources) -> int:
+    """How many actors of this size the cluster holds now, node by node."""
+    slots = 0
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        offered = node["Resources"]
+        per_node = int(offered.get("CPU", 0) // max(resources.num_cpus, 0.001))
+        if resources.num_gpus:
+            per_node = min(per_node, int(offered.get("GPU", 0) // resources.num_gpus))
+        slots += per_node
+    return slots
+
+
+class RayPool:
+    """A `WorkerPool` of Ray actors, each with its share of CPUs and GPUs."""
+
+    def __init__(self, ray: Any, stage: Stage, *, resources: ActorResources) -> None:
+        self._ray = ray
+        self._stage = stage
+        threads = str(max(1, int(resources.num_cpus)))
+        self._actor_class = ray.remote(StageActor).options(
+            num_cpus=resources.num_cpus,
+            num_gpus=resources.num_gpus,
+            max_restarts=0,  # a replacement is started by the dispatcher, which knows the tasks
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}},
+        )
+        self._actors: dict[int, Any] = {}
+        self._calls: dict[int, deque[Any]] = {}
+        self._next = 0
+
+    def start(self) -> int:
+        number, self._next = self._next, self._next + 1
+        self._actors[number] = self._actor_class.remote(self._stage)
+        self._calls[number] = deque()
+        return number
+
+    def submit(self, worker: int, task: Task) -> None:
+        self._calls[worker].append(self._actors[worker].run.remote(task))
+
+    def wait(self) -> PoolEvent:
+        # An actor runs its calls in order, so only its oldest can be the next to end.
+        oldest = {calls[0]: worker for worker, calls in self._calls.items() if calls}
+        ended, _ = self._ray.wait(list(oldest), num_returns=1)
+        worker = oldest[ended[0]]
+        try:
+            kind, content = self._ray.get(ended[0])
+        except self._ray.exceptions.RayError as error:
+            return self._bury(worker, _first_line(error))
+        self._calls[worker].popleft()
+        if kind == "done":
+            return Done(worker, content)
+        assert isinstance(content, Failure)
+        return Raised(worker, content, opening=kind == "opening")
+
+    def retire(self, worker: int) -> None:
+        del self._calls[worker]
+        self._ray.kill(self._actors.pop(worker))
+
+    def close(self) -> None:
+        for worker in list(self._actors):
+            self.retire(worker)
+
+    def _bury(self, worker: int, reason: str) -> Died:
+        self.retire(worker)  # a process that Ray lost sight of must not go on writing
+        return Died(worker, f"actor {worker} died: {reason}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,101 @@
+"""What a score.yaml may say: a scoring run as a file.
+
+Every field can be given on the command line too, where it wins over the file.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from cluster.bad_budget import BadBudget
+from cluster.execution import ExecutionConfig
+from selector.scoring.spec import ScoreSpec
+from selector.teachers.spec import TeacherSpec
+from shards.errors import UsageError
+from shards.limits import DEFAULT_LIMITS, DecodeLimits
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class LimitsSection(_Section):
+    """The most that one image may cost; what is beyond becomes a row with status too_large."""
+
+    max_pixels: int = Field(default=DEFAULT_LIMITS.max_pixels, ge=1)
+    """Width times height, checked before anything is decoded."""
+
+    max_bytes: int = Field(default=DEFAULT_LIMITS.max_bytes, ge=1)
+    """Encoded size."""
+
+
+class ExecutionSection(_Section):
+    """Where and how wide to run. Free to change between calls; null = chosen, or kept as it was."""
+
+    executor: Literal["local", "ray", "inline"] | None = None
+    """local = processes on this machine, ray = actors on a cluster, inline = in the driver itself.
+    null = ray if an address is given, else local."""
+
+    address: str | None = None
+    """Ray cluster: auto or host:port."""
+
+    actors: int | None = Field(default=None, ge=1)
+    """Workers; null = one per GPU, or as many as the cores allow."""
+
+    threads: int | None = Field(default=None, ge=1)
+    """Threads per worker."""
+
+    batch_size: int | None = Field(default=None, ge=1)
+    """Images per forward pass. On a CPU the tables are byte-identical only for one batch size and
+    number of threads."""
+
+    device: str | None = None
+    """cpu or cuda; null = cuda where there is one."""
+
+    def to_config(self) -> ExecutionConfig:
+        return ExecutionConfig(**self.model_dump())
+
+
+class ScoreConfig(_Section):
+    """A scoring run."""
+
+    pool: tuple[str, ...] = Field(min_length=1)
+    """Shards: folders, .tar files, globs, brace patterns; local, s3://, gs:// or http(s)."""
+
+    out: str
+    """Folder or URI of the run; made, or continued if it is there."""
+
+    teacher: TeacherSpec
+    """Whose predictions are the scores. Fixed for a run."""
+
+    image_ext: tuple[str, ...] | None = None
+    """Which member of a sample is its image: the first of these it has; null = the usual ones.
+    Fixed for a run."""
+
+    limits: LimitsSection = LimitsSection()
+    """How large an image may be. Fixed for a run."""
+
+    max_bad: str = "5%"
+    """Failed images allowed before the exit code is 3: a share such as 5%, or a count."""
+
+    execution: ExecutionSection = ExecutionSection()
+    """Where and how wide to run."""
+
+    @field_validator("max_bad", mode="before")
+    @classmethod
+    def _share_or_count(cls, value: object) -> str:
+        try:
+            BadBudget.parse(str(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return str(value)
+
+    def spec(self) -> ScoreSpec:
+        """The semantic half: what decides the content of the tables."""
+        return ScoreSpec(
+            teacher=self.teacher,
+            image_ext=self.image_ext,
+            limits=DecodeLimits(**self.limits.model_dump()),
+        )

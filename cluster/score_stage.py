@@ -1,0 +1,74 @@
+"""Scoring as a stage: the shard scorer, plus the ledger marker that makes a part count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster.ledger import Ledger, Marker, short_hash
+from cluster.stage import TaskResult
+from selector.scoring.spec import ScoreSpec
+
+if TYPE_CHECKING:  # torch is loaded where a stage is opened, not where it is described
+    from selector.scoring.shard_scorer import ScoreTask, ShardScorer
+
+
+@dataclass(frozen=True)
+class ScoreStage:
+    """Score shards with one teacher. Picklable; `open` loads the teacher.
+
+    Attributes:
+        spec: Teacher, preprocessing, limits.
+        teacher_fingerprint: What the driver loaded; a worker that loads anything else stops.
+        semantic_hash: Names the markers.
+    """
+
+    spec: ScoreSpec
+    teacher_fingerprint: str
+    semantic_hash: str
+    ledger_folder: str
+    batch_size: int
+    threads: int
+    device: str
+    name: str = "score"
+
+    def open(self) -> ScoreWorker:
+        from selector.scoring.shard_scorer import ShardScorer
+        from shards.errors import UsageError
+
+        scorer = ShardScorer(
+            self.spec, batch_size=self.batch_size, threads=self.threads, device=self.device
+        )
+        if scorer.teacher.fingerprint != self.teacher_fingerprint:
+            raise UsageError(
+                f"this worker loaded a teacher with fingerprint {scorer.teacher.fingerprint[:12]}, "
+                f"the driver one with {self.teacher_fingerprint[:12]}; the weights at "
+                f"{self.spec.teacher.weights} differ between machines: put them on shared storage"
+            )
+        return ScoreWorker(scorer, Ledger(self.ledger_folder), self.semantic_hash)
+
+
+class ScoreWorker:
+    """An opened `ScoreStage`."""
+
+    def __init__(self, scorer: ShardScorer, ledger: Ledger, semantic_hash: str) -> None:
+        self._scorer = scorer
+        self._ledger = ledger
+        self._semantic_hash = semantic_hash
+
+    def run(self, task: ScoreTask) -> TaskResult:
+        part = self._scorer.score(task)
+        self._ledger.write(
+            Marker(
+                part=part.name,
+                semantic=self._semantic_hash,
+                etag=short_hash(task.shard.etag),
+                paths=part.paths,
+                counters=part.counters,
+                damaged=bool(part.counters.get("damaged")),
+            )
+        )
+        return TaskResult(part.name, part.paths, part.counters)
+
+    def close(self) -> None:
+        self._scorer.close()

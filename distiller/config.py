@@ -1,0 +1,230 @@
+"""The configuration of a training run: what a distill.yaml may say.
+
+Paths are relative to the folder the command runs in.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from distiller.augment import AffineOptions, AugmentOptions
+from distiller.objective import (
+    KdOptions,
+    NoisyOptions,
+    ObjectiveOptions,
+    PseudoLabelOptions,
+    SupervisedOptions,
+    TransitionOptions,
+    needs_teacher,
+)
+from distiller.optimizer import OptimizerOptions
+from distiller.options import Options
+from distiller.recipes import load_recipe, merge
+from distiller.schedule import ScheduleOptions
+from selector.teachers.load import TeacherSpec
+from shards.errors import UsageError
+
+
+class StudentOptions(Options):
+    """The network to train, from random weights."""
+
+    name: str
+    """A name of the model zoo, such as he/resnet8, cifar/resnet18 or lenet/5-half."""
+
+    num_classes: int | None = Field(default=None, ge=2)
+    """null = the teacher's; needed where there is no teacher."""
+
+    preprocessing: dict[str, Any] | None = None
+    """Only where there is no teacher: what turns an image into this network's input; null = the
+    zoo's for this name. With a teacher, the teacher's own preprocessing serves both."""
+
+
+class DataOptions(Options):
+    """What to train on and, optionally, what to measure on."""
+
+    train: tuple[str, ...] = Field(min_length=1)
+    """Shards: files, folders, globs, brace patterns or URLs. Labels are needed only by the
+    supervised objective. A lineage.parquet beside them gives the images' weights."""
+
+    eval: tuple[str, ...] | None = None
+    """Labelled shards for accuracy; null = measure only agreement with the teacher in training."""
+
+    label: str = Field(default="cls", pattern=r"^(cls|json:.+)$")
+    """Where labels are: cls = a .cls member with a class number; json:FIELD = a field of .json."""
+
+    image_ext: tuple[str, ...] | None = None
+    """Which members are images, in order of preference; null = the usual image extensions."""
+
+    memory_bytes: int = Field(default=4 * 1024**3, ge=0)
+    """Budget for decoded images. A set that fits is decoded once and kept; one that does not is
+    read and decoded on demand. The batches are the same either way."""
+
+    max_bad: float = Field(default=0.05, ge=0)
+    """How many undecodable images are put up with: below 1 a share, from 1 on a count."""
+
+
+class DistillConfig(Options):
+    """A training run. Same configuration, same machine, CPU: same weights, bit by bit."""
+
+    recipe: str | None = None
+    """A named recipe that fills in what is not given here: dfnd_seed or dfnd_code."""
+
+    teacher: TeacherSpec | None = None
+    """Who teaches; null only for the supervised objective."""
+
+    student: StudentOptions
+    """Who learns."""
+
+    data: DataOptions
+    """From what."""
+
+    objective: ObjectiveOptions
+    """What is minimised; `kind` is kd, pseudo_label, noisy or supervised."""
+
+    augment: AugmentOptions = AugmentOptions()
+    """Random views of the training images; teacher and student see the same one."""
+
+    optimizer: OptimizerOptions = OptimizerOptions()
+    """What updates the student."""
+
+    schedule: ScheduleOptions = ScheduleOptions()
+    """How the learning rate moves."""
+
+    steps: int = Field(ge=1)
+    """Updates of the student."""
+
+    batch_size: int = Field(default=128, ge=1)
+    """Images per step."""
+
+    seed: int = Field(default=0, ge=0)
+    """Decides initial weights, order of images and every random view."""
+
+    eval_every: int = Field(default=1000, ge=1)
+    """Steps between evaluations on data.eval; the last step is always evaluated."""
+
+    checkpoint_every: int = Field(default=500, ge=1)
+    """Steps between checkpoints; a killed run loses at most so many."""
+
+    log_every: int = Field(default=50, ge=1)
+    """Steps between lines of metrics.jsonl; a line averages over them."""
+
+    out: str
+    """Local folder for checkpoints, metrics, student.safetensors and card.json. A run found there
+    with the same configuration is continued."""
+
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """auto = cuda where there is one, else cpu."""
+
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of the model and of decoding; null = as many as torch takes by itself. Results
+    are bit-equal only for the same number."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_recipe(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("recipe") is None:
+            return data
+        try:
+            return merge(load_recipe(str(data["recipe"])), data)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _teacher_is_there(self) -> DistillConfig:
+        if self.teacher is None:
+            if needs_teacher(self.objective):
+                raise ValueError(f"objective {self.objective.kind!r} needs a teacher")
+            if self.student.num_classes is None:
+                raise ValueError("without a teacher, student.num_classes has to be given")
+        elif self.student.preprocessing is not None:
+            raise ValueError(
+                "student.preprocessing is given beside a teacher, whose own serves both; "
+                "set teacher.preprocessing instead"
+            )
+        return self
+
+
+def load_config(source: str | Path | Mapping[str, Any]) -> DistillConfig:
+    """Read a configuration from a YAML file or a mapping.
+
+    Raises:
+        UsageError: the file is missing or no YAML mapping, or fields are wrong; every wrong field
+            is named by its path, such as `distill.yaml: optimizer.lr`.
+    """
+    if isinstance(source, Mapping):
+        name, data = "config", dict(source)
+    else:
+        name, data = str(source), _read_yaml(Path(source))
+        if isinstance(data.get("teacher"), dict) and data["teacher"].get("allow_code"):
+            raise UsageError(
+                f"{name}: teacher.allow_code cannot be set in a file: code runs only on the word "
+                "of whoever starts the command"
+            )
+    try:
+        return DistillConfig.model_validate(data)
+    except ValidationError as error:
+        raise UsageError("\n".join(_describe(error, name))) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{path}: holds {type(data).__name__}, expected a mapping of fields")
+    return data
+
+
+def _describe(error: ValidationError, name: str) -> Iterator[str]:
+    for problem in error.errors():
+        location = [str(part) for part in problem["loc"]]
+        if location[:1] == ["objective"] and location[1:2] and location[1] in _OBJECTIVE_KINDS:
+            del location[1]  # which kind of objective it is, not a key of the file
+        path = ".".join(location) or "(top level)"
+        if problem["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(location[-1], _FIELD_NAMES, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            yield f"{name}: {path}: unknown key{hint}"
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            found = "" if problem["type"] == "missing" else f" (found {_short(problem['input'])})"
+            yield f"{name}: {path}: {message}{found}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_OBJECTIVE_KINDS = {"kd", "pseudo_label", "noisy", "supervised"}
+
+_FIELD_NAMES = sorted(
+    {
+        field
+        for model in (
+            DistillConfig,
+            StudentOptions,
+            DataOptions,
+            TeacherSpec,
+            KdOptions,
+            PseudoLabelOptions,
+            NoisyOptions,
+            SupervisedOptions,
+            TransitionOptions,
+            AugmentOptions,
+            AffineOptions,
+            OptimizerOptions,
+            ScheduleOptions,
+        )
+        for field in model.model_fields
+    }
+)

@@ -1,0 +1,71 @@
+"""Whether a run that is found on disk is the run that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from distiller.config import DistillConfig
+from shards.errors import UsageError
+
+FREE_FIELDS = frozenset(
+    {
+        "recipe",
+        "out",
+        "device",
+        "threads",
+        "eval_every",
+        "checkpoint_every",
+        "log_every",
+        "data.train",
+        "data.eval",
+        "data.memory_bytes",
+        "data.max_bad",
+        "teacher.weights",
+        "teacher.class_names",
+    }
+)
+"""Fields that may change between a run and its continuation, because they decide nothing, or
+because what they name is compared by its content (teacher, training data)."""
+
+
+def run_identity(config: DistillConfig, *, teacher: str | None, data: str) -> dict[str, Any]:
+    """What decides the result: field paths with their values, and fingerprints of the inputs.
+
+    Args:
+        config: of the run.
+        teacher: the teacher's fingerprint.
+        data: the training data's fingerprint.
+    """
+    fields = {
+        path: value
+        for path, value in _flatten(config.model_dump(mode="json"))
+        if path not in FREE_FIELDS
+    }
+    return {**fields, "teacher fingerprint": teacher, "training data fingerprint": data}
+
+
+def check_same_run(found: Mapping[str, Any], asked: Mapping[str, Any], *, where: str) -> None:
+    """Return when both identities are equal.
+
+    Raises:
+        UsageError: listing each field that differs, with both values.
+    """
+    lines = [
+        f"  {path}: {found.get(path)!r} there, {asked.get(path)!r} now"
+        for path in sorted(found.keys() | asked.keys())
+        if found.get(path) != asked.get(path)
+    ]
+    if lines:
+        raise UsageError(
+            f"{where} holds a run with another configuration:\n" + "\n".join(lines) + "\n"
+            "Give another `out`, or restore these to continue that run"
+        )
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _flatten(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner

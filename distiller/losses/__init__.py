@@ -1,0 +1,1 @@
+"""Loss functions as plain maths on tensors: no configuration, no state, no I/O."""

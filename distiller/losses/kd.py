@@ -1,0 +1,57 @@
+"""Distillation loss: how far the student's softened distribution is from the teacher's.
+
+Legend: N = images in the batch, C = classes. All logits are unnormalised log-probabilities.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distiller.losses.reduction import weighted_mean
+
+
+def kd_loss(
+    student_logits_NC: Tensor,
+    teacher_logits_NC: Tensor,
+    *,
+    temperature: float,
+    weights_N: Tensor | None = None,
+) -> Tensor:
+    """KD_T = T^2 * mean_n D_KL(softmax(t_n / T) || softmax(s_n / T)), in nats; lower is better.
+
+    A true Kullback-Leibler divergence with the teacher first (Hinton et al. 2015, as released
+    DFND code has it): 0 when both distributions are equal, and more than 0 otherwise. T^2 keeps
+    the size of the gradient about the same at every temperature, so a weight of 1 means the same
+    at T = 1 and T = 4.
+
+    Args:
+        student_logits_NC: (N, C); the gradient flows here.
+        teacher_logits_NC: (N, C); taken as a constant, also when it requires grad.
+        temperature: T > 0.
+        weights_N: (N,) sample weights that average 1 over the training set, or None.
+
+    Returns:
+        A scalar of the student's precision, at least float32.
+
+    Raises:
+        ValueError: shapes differ or are not (N, C), or T is not positive.
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature is {temperature}, expected more than 0")
+    if student_logits_NC.ndim != 2 or student_logits_NC.shape != teacher_logits_NC.shape:
+        raise ValueError(
+            f"student logits {tuple(student_logits_NC.shape)} and teacher logits "
+            f"{tuple(teacher_logits_NC.shape)}: expected the same (N, C) for both"
+        )
+    # Half precision has too few bits for a divergence that ends near 0.
+    precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
+    student_log_p_NC = F.log_softmax(student_logits_NC.to(precision) / temperature, dim=1)
+    teacher_log_p_NC = F.log_softmax(
+        teacher_logits_NC.detach().to(precision) / temperature, dim=1
+    )
+    divergence_N = F.kl_div(
+        student_log_p_NC, teacher_log_p_NC, reduction="none", log_target=True
+    ).sum(dim=1)
+    return temperature**2 * weighted_mean(divergence_N, weights_N)

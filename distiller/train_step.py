@@ -1,0 +1,82 @@
+"""One update of the student, and of Q with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from distiller.augment import augment
+from distiller.data.image_batch import ImageBatch
+from distiller.divergence import stop_if_not_finite
+from distiller.optimizer import set_learning_rate
+from distiller.randomness import Purpose, torch_generator, torch_seed
+from distiller.schedule import learning_rate_factor
+from distiller.session import Session
+
+
+def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) -> dict[str, float]:
+    """Update the student on one batch.
+
+    Everything random hangs on (seed, step) alone. The order is: one random view; the one
+    normalisation; teacher without gradient; student; loss; a check that it is finite; update.
+
+    Args:
+        session: of the run; its student is in training mode.
+        batch: images of this step.
+        step: number of the update, from 0.
+        folder: where a batch with a loss that is not finite is saved.
+
+    Returns:
+        loss, its unweighted parts as loss_NAME, and with a teacher `agreement`: the share of the
+        batch's views where student and teacher name the same class.
+
+    Raises:
+        DivergedError: the loss is not finite; no weight was changed.
+    """
+    config, train = session.config, session.train
+    factor = learning_rate_factor(step, steps=config.steps, options=config.schedule)
+    set_learning_rate(session.optimizer, config.optimizer.lr * factor)
+    view_BCSS = augment(
+        batch.images_BCSS,
+        config.augment,
+        generator=torch_generator(config.seed, Purpose.AUGMENT, step),
+    )
+    inputs_BCSS = session.preprocessing.normalize(view_BCSS)
+    run_teacher = session.run_teacher
+    teacher_logits_BC = None if run_teacher is None else run_teacher(view_BCSS)
+    # Dropout and the like draw from torch's global generator; the run has its own copy of it.
+    torch.manual_seed(torch_seed(config.seed, Purpose.LAYERS, step))
+    student_logits_BC = session.student(inputs_BCSS)
+    labels_N, weights_N = train.labels_N, train.weights_N
+    loss = session.objective(
+        student_logits_BC,
+        teacher_logits_NC=teacher_logits_BC,
+        labels_N=None if labels_N is None else labels_N[batch.indices_B].to(session.device),
+        weights_N=None if weights_N is None else weights_N[batch.indices_B].to(session.device),
+    )
+    stop_if_not_finite(
+        loss,
+        step=step,
+        folder=folder,
+        evidence={
+            "indices": batch.indices_B,
+            "views": view_BCSS,
+            "student_logits": student_logits_BC,
+            "teacher_logits": teacher_logits_BC,
+        },
+    )
+    optimizers = [session.optimizer]
+    if session.transition_optimizer is not None:
+        optimizers.append(session.transition_optimizer)
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    loss.total.backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    values = {"loss": float(loss.total.detach())}
+    values |= {f"loss_{name}": float(value) for name, value in loss.parts.items()}
+    if teacher_logits_BC is not None:
+        same_B = student_logits_BC.argmax(dim=1) == teacher_logits_BC.argmax(dim=1)
+        values["agreement"] = float(same_B.float().mean())
+    return values

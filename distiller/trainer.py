@@ -1,0 +1,277 @@
+"""Training a student from start, or from where it was killed, to its card.
+
+    result = distill(load_config("distill.yaml"), on_event=print)
+
+Legend: B = batch, C = channels or classes, S = image side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from distiller.card import build_card, read_card, write_card, write_student, write_transition
+from distiller.checkpoint import load_newest_checkpoint, save_checkpoint
+from distiller.config import DistillConfig
+from distiller.data.order import index_batches
+from distiller.evaluate import evaluate, labelled_batches
+from distiller.folder_lock import lock_folder
+from distiller.identity import check_same_run
+from distiller.metrics import MetricsLog
+from distiller.optimizer import learning_rate
+from distiller.progress import Progress, checkpoint_state, fresh, restore
+from distiller.session import Session, open_inputs, open_session, pick_device
+from distiller.train_step import train_step
+from distiller.training_data import EvaluationSet
+
+WEIGHTS = "student.safetensors"
+CARD = "card.json"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that `distill` tells its caller while it runs.
+
+    Attributes:
+        kind: loading (data and networks), start (values: images, unusable, resumed_from), train
+            (a line of metrics), eval, checkpoint, warning, done.
+        step: updates done.
+        steps: updates of the whole run.
+        values: figures by name.
+        message: one line for a human.
+    """
+
+    kind: Literal["loading", "start", "train", "eval", "checkpoint", "warning", "done"]
+    step: int
+    steps: int
+    values: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class DistillResult:
+    """A finished run.
+
+    Attributes:
+        out: its folder.
+        steps: updates of the student.
+        metrics: of the last step: training figures, and with data.eval accuracy with interval.
+        student_weights: path of the last step's weights (safetensors).
+        card: content of card.json.
+    """
+
+    out: Path
+    steps: int
+    metrics: dict[str, float]
+    student_weights: Path
+    card: dict[str, Any]
+
+
+def distill(
+    config: DistillConfig, *, on_event: Callable[[Event], None] | None = None
+) -> DistillResult:
+    """Train a student as `config` says; the weights of the LAST step are the result.
+
+    Run again after any interruption, it continues from the last checkpoint, on the CPU bit by bit
+    as if nothing had happened; run again after the end, it returns what is there.
+
+    Args:
+        config: from `load_config`, or built in Python.
+        on_event: called with every `Event`, in the thread that trains.
+
+    Raises:
+        UsageError: the configuration does not fit its files, or `out` holds another run.
+        DivergedError: the loss is not finite.
+        CoursepackError: data or folder cannot be used.
+    """
+    tell = on_event or (lambda event: None)
+    out, device = Path(config.out), pick_device(config.device)
+    with lock_folder(out), _torch_settings(config.threads, device) as threads:
+        tell(Event("loading", 0, config.steps, message="loading the teacher and the shards' index"))
+        inputs = open_inputs(config, device=device, threads=threads)
+        identity = inputs.identity()
+        card = read_card(out / CARD)
+        if card is not None:
+            check_same_run(card["identity"], identity, where=str(out))
+            return _result(out, card)
+        state, warnings = load_newest_checkpoint(out / "checkpoints")
+        if state is not None:
+            check_same_run(state["identity"], identity, where=str(out))
+        decoding = f"decoding {len(inputs.train_index):,} images"
+        tell(Event("loading", 0, config.steps, message=decoding))
+        session = open_session(inputs, resuming=state is not None)
+        progress = restore(session, state) if state is not None else fresh(session)
+        progress.warnings = list(
+            dict.fromkeys([*progress.warnings, *warnings, *session.warnings])
+        )
+        for warning in progress.warnings:
+            tell(Event("warning", progress.step, config.steps, message=warning))
+        with MetricsLog(out, step=progress.step) as log:
+            _train(session, progress, identity, out=out, log=log, tell=tell)
+        return _finish(session, progress, identity, out=out, tell=tell)
+
+
+def _train(
+    session: Session,
+    progress: Progress,
+    identity: Mapping[str, Any],
+    *,
+    out: Path,
+    log: MetricsLog,
+    tell: Callable[[Event], None],
+) -> None:
+    """Run the missing steps. Per step: update, line of metrics, evaluation, checkpoint: in this
+    order, so a checkpoint holds all that was said about its step."""
+    config, train = session.config, session.train
+    values = {
+        "images": len(train.index),
+        "unusable": train.images.bad.counts.total(),
+        "resumed_from": progress.step,
+    }
+    tell(Event("start", progress.step, config.steps, values))
+    order = index_batches(
+        train.images.num_images,
+        batch_size=config.batch_size,
+        start=progress.step,
+        stop=config.steps,
+        seed=config.seed,
+    )
+    clock = _Clock(progress.seconds)
+    with closing(train.images.batches(order)) as batches:
+        for step, batch in enumerate(batches, start=progress.step):
+            progress.add(train_step(session, batch, step=step, folder=out))
+            clock.count(len(batch.indices_B))
+            done, last = progress.step, progress.step == config.steps
+            if done % config.log_every == 0 or last:
+                line = progress.close_window()
+                line |= {"lr": learning_rate(session.optimizer), "images_per_s": clock.rate()}
+                progress.metrics |= {f"train_{name}": value for name, value in line.items()}
+                log.write("train", done, line)
+                tell(Event("train", done, config.steps, line))
+            if session.evaluation is not None and (done % config.eval_every == 0 or last):
+                figures = _evaluate(session, session.evaluation, with_teacher=last)
+                progress.metrics |= figures
+                log.write("eval", done, figures)
+                tell(Event("eval", done, config.steps, figures))
+                clock.skip()
+            if done % config.checkpoint_every == 0 or last:
+                progress.seconds = clock.seconds()
+                path = save_checkpoint(
+                    out / "checkpoints", done, checkpoint_state(session, progress, identity)
+                )
+                tell(Event("checkpoint", done, config.steps, message=str(path)))
+                clock.skip()
+
+
+def _finish(
+    session: Session,
+    progress: Progress,
+    identity: Mapping[str, Any],
+    *,
+    out: Path,
+    tell: Callable[[Event], None],
+) -> DistillResult:
+    digest = write_student(session, out / WEIGHTS)
+    transition = session.objective.transition
+    if transition is not None and progress.transition_start_CC is not None:
+        write_transition(
+            out / "transition.safetensors",
+            start_CC=progress.transition_start_CC,
+            end_CC=transition(),
+        )
+    card = build_card(
+        session,
+        identity=identity,
+        metrics=progress.metrics,
+        seconds=progress.seconds,
+        weights_sha256=digest,
+        warnings=tuple(progress.warnings),
+    )
+    write_card(out / CARD, card)
+    result = _result(out, card)
+    tell(Event("done", result.steps, result.steps, result.metrics, message=str(out / CARD)))
+    return result
+
+
+def _evaluate(
+    session: Session, evaluation: EvaluationSet, *, with_teacher: bool
+) -> dict[str, float]:
+    """Accuracy on data.eval; the teacher, which does not change, is asked at the end alone."""
+    teacher = session.teacher if with_teacher else None
+
+    def student_logits(images_BCSS: Tensor) -> Tensor:
+        logits_BC: Tensor = session.student(session.preprocessing.normalize(images_BCSS))
+        return logits_BC
+
+    session.student.eval()
+    try:
+        return evaluate(
+            student_logits,
+            labelled_batches(
+                evaluation.images, evaluation.labels_N, batch_size=session.config.batch_size
+            ),
+            teacher_fn=None if teacher is None else teacher.logits,
+        )
+    finally:
+        session.student.train()
+
+
+def _result(out: Path, card: dict[str, Any]) -> DistillResult:
+    return DistillResult(
+        out=out,
+        steps=card["steps"],
+        metrics=card["metrics"],
+        student_weights=out / WEIGHTS,
+        card=card,
+    )
+
+
+@contextmanager
+def _torch_settings(threads: int | None, device: torch.device) -> Iterator[int]:
+    """Threads and global generators of torch are the run's own inside the block."""
+    before = torch.get_num_threads()
+    cuda_devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda_devices):
+        try:
+            if threads is not None:
+                torch.set_num_threads(threads)
+            yield torch.get_num_threads()
+        finally:
+            torch.set_num_threads(before)
+
+
+class _Clock:
+    """Seconds of the whole run, and images per second of training alone."""
+
+    def __init__(self, seconds_before: float) -> None:
+        self._start = time.perf_counter() - seconds_before
+        self._mark = time.perf_counter()
+        self._busy, self._images = 0.0, 0
+
+    def count(self, images: int) -> None:
+        """Images of a finished step."""
+        now = time.perf_counter()
+        self._busy += now - self._mark
+        self._mark = now
+        self._images += images
+
+    def skip(self) -> None:
+        """What happened since the last count was no training."""
+        self._mark = time.perf_counter()
+
+    def rate(self) -> float:
+        """Images per second since the last call."""
+        rate = self._images / self._busy if self._busy > 0 else 0.0
+        self._busy, self._images = 0.0, 0
+        return rate
+
+    def seconds(self) -> float:
+        """Seconds of the run so far, those before an interruption included."""
+        return time.perf_counter() - self._start

@@ -1,0 +1,170 @@
+"""Work of a decode thread: some samples in, pixels and hashes in a slot of the ring out.
+
+Thumbnails dominate small pools, and Python per image would bound them. So images of one size are
+collected and brought to the teacher's size together; large ones are done one by one, to hold one at
+a time in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from selector.scores.hashes import GREY_SIDE, content_hash, phash
+from selector.scoring.ring import Slot
+from selector.teachers.preprocess import Preprocessing
+from selector.teachers.resample import grey_stack, resize_stack
+from shards.decode import decode
+from shards.errors import ImageError
+from shards.limits import DecodeLimits
+from shards.sample import Sample
+
+JOB_ROWS = 16
+"""Samples of one job: enough to spread the cost of handing it over, few enough to share work."""
+
+_STACKED_PIXELS = 128 * 128
+"""Up to here images wait for others of their size."""
+
+Breadcrumb = Callable[[int, bool], None]
+"""Called from decode threads with (index, True) before and (index, False) after an image."""
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """How samples become pixels."""
+
+    image_ext: tuple[str, ...]
+    limits: DecodeLimits
+    preprocessing: Preprocessing
+    crashed: frozenset[int] = frozenset()
+    breadcrumb: Breadcrumb | None = None
+
+
+@dataclass
+class DecodeTimes:
+    """Seconds that decode threads worked."""
+
+    decode_s: float = 0.0
+    resize_s: float = 0.0
+    phash_s: float = 0.0
+
+    def add(self, other: DecodeTimes) -> None:
+        self.decode_s += other.decode_s
+        self.resize_s += other.resize_s
+        self.phash_s += other.phash_s
+
+
+def run_decode_job(
+    slot: Slot[DecodeTimes], work: Sequence[tuple[int, Sample]], options: DecodeOptions
+) -> DecodeTimes:
+    """Fill rows of a slot. Nothing that an image does gets out of here: it becomes its status.
+
+    Args:
+        slot: written to at the given rows only.
+        work: (row in the slot, sample).
+    """
+    times = DecodeTimes()
+    waiting: dict[tuple[int, ...], list[tuple[int, npt.NDArray[np.uint8]]]] = {}
+    for row, sample in work:
+        begin = perf_counter()
+        pixels = _decode(slot, row, sample, options)
+        times.decode_s += perf_counter() - begin
+        if pixels is None:
+            continue
+        same_size = waiting.setdefault(pixels.shape, [])
+        same_size.append((row, pixels))
+        if pixels.shape[0] * pixels.shape[1] > _STACKED_PIXELS:
+            _prepare(slot, waiting.pop(pixels.shape), options.preprocessing, times)
+    for same_size in waiting.values():
+        _prepare(slot, same_size, options.preprocessing, times)
+    return times
+
+
+def thumbnails(pixels_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(N, 32, 32) uint8, the input of `phash`, of N images of one size, grey or RGB."""
+    return resize_stack(grey_stack(pixels_NHW), (GREY_SIDE, GREY_SIDE), "box")
+
+
+def _decode(
+    slot: Slot[DecodeTimes], row: int, sample: Sample, options: DecodeOptions
+) -> npt.NDArray[np.uint8] | None:
+    """Pixels of the sample's image; None for a row that failed, which keeps zeros in the slot."""
+    index = sample.entry.index
+    rows = slot.rows
+    try:
+        if index in options.crashed:
+            raise ImageError("this sample killed its process; skipped", status="crashed")
+        if sample.error is not None:
+            raise ImageError(sample.error, status="read_error")
+        found = sample.image(options.image_ext)
+        if found is None:
+            has = ", ".join(f".{member.extension}" for member in sample.entry.members)
+            raise ImageError(
+                f"none of its members ({has}) ends in {' '.join(options.image_ext)}",
+                status="no_image",
+            )
+        data = found[1]
+        rows.num_bytes[row] = len(data)
+        rows.content_hash[row] = content_hash(data)
+        if options.breadcrumb is None:
+            pixels = _pixels(data, options)
+        else:
+            options.breadcrumb(index, True)
+            try:
+                pixels = _pixels(data, options)
+            finally:
+                options.breadcrumb(index, False)
+    except ImageError as error:
+        rows.fail(row, error.status, str(error))
+        slot.pixels_NHWC[row] = 0
+        return None
+    rows.height[row], rows.width[row] = pixels.shape[:2]
+    return pixels
+
+
+def _pixels(data: bytes | memoryview, options: DecodeOptions) -> npt.NDArray[np.uint8]:
+    channels = options.preprocessing.channels
+    assert channels in (1, 3)
+    try:
+        return decode(
+            data,
+            channels=1 if channels == 1 else 3,
+            limits=options.limits,
+            orientation=options.preprocessing.orientation,
+        )
+    except ImageError:
+        raise
+    except Exception as error:
+        # A decoder that fails in a way of its own on hostile bytes, or runs out of memory, must
+        # cost one row, not the shard.
+        raise ImageError(f"{type(error).__name__}: {error}", status="undecodable") from error
+
+
+def _prepare(
+    slot: Slot[DecodeTimes],
+    same_size: list[tuple[int, npt.NDArray[np.uint8]]],
+    preprocessing: Preprocessing,
+    times: DecodeTimes,
+) -> None:
+    """Teacher's input and perceptual hash of images of one size."""
+    rows = [row for row, _ in same_size]
+    if len(same_size) == 1:
+        stack_NHW = same_size[0][1][None]
+    else:
+        stack_NHW = np.stack([pixels for _, pixels in same_size])
+    begin = perf_counter()
+    try:
+        slot.pixels_NHWC[rows] = preprocessing.apply_stack(stack_NHW)
+    except ImageError as error:
+        for row in rows:
+            slot.rows.fail(row, error.status, str(error))
+        slot.pixels_NHWC[rows] = 0
+    resized = perf_counter()
+    for row, value in zip(rows, phash(thumbnails(stack_NHW)).tolist(), strict=True):
+        slot.rows.phash[row] = value
+    times.resize_s += resized - begin
+    times.phash_s += perf_counter() - resized

@@ -1,0 +1,69 @@
+"""The reader thread: samples of a shard into slots of the ring, decode jobs into the pool."""
+
+from __future__ import annotations
+
+import queue
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
+from selector.scoring.ring import Ring, Slot
+from selector.scoring.task import ScoreTask
+from shards.reader import open_shard
+from shards.sample import DAMAGE_KINDS, Problem, Sample
+
+
+@dataclass(frozen=True)
+class EndOfShard:
+    """All samples have been handed over; what was found on the way."""
+
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether samples may be missing."""
+        return any(problem.kind in DAMAGE_KINDS for problem in self.problems)
+
+
+ReadItem = Slot[DecodeTimes] | EndOfShard | BaseException
+"""What the reader hands to the model: batches, then the end, or what went wrong."""
+
+
+def read_shard(
+    task: ScoreTask,
+    *,
+    ring: Ring[DecodeTimes],
+    decoders: Executor,
+    options: DecodeOptions,
+    out: queue.SimpleQueue[ReadItem],
+) -> None:
+    """Body of the reader thread; ends early when the ring is closed. Raises nothing.
+
+    A slot is handed over once all its samples are read; its jobs may still run.
+    """
+    try:
+        with open_shard(task.shard.uri) as shard:
+            slot: Slot[DecodeTimes] | None = None
+            job: list[tuple[int, Sample]] = []
+            for sample in shard.samples(task.start, task.stop):
+                if slot is None:
+                    slot = ring.take()
+                    if slot is None:
+                        return
+                job.append((len(slot.rows), sample))
+                slot.rows.add(sample.entry)
+                if len(job) == JOB_ROWS or slot.is_full:
+                    slot.jobs.append(decoders.submit(run_decode_job, slot, job, options))
+                    job = []
+                if slot.is_full:
+                    out.put(slot)
+                    slot = None
+            if slot is not None:
+                if job:
+                    slot.jobs.append(decoders.submit(run_decode_job, slot, job, options))
+                slot.pad()
+                out.put(slot)
+            out.put(EndOfShard(tuple(shard.problems)))
+    except BaseException as error:
+        # Nothing may die unseen in a thread: the one who waits for batches raises it.
+        out.put(error)

@@ -1,0 +1,103 @@
+"""The ring: a fixed number of batches in memory, which is what keeps a shard of any size small.
+
+The reader takes a free slot before it reads the samples of a batch, the decode threads fill its
+pixels, the model empties it and gives it back. Whoever is ahead waits; nothing else holds anyone
+back, and nothing grows.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from selector.scoring.rows import RowBatch
+
+NUM_SLOTS = 4
+"""One in the model, one being decoded, one being read, one to even out uneven images."""
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Slot(Generic[T]):
+    """Memory of one batch.
+
+    Attributes:
+        batch_NCHW: uint8 (batch_size, C, S, S), channels last in memory; always run as a whole.
+        pixels_NHWC: the same memory, for the decode threads.
+        rows: what is known of the images; new for every batch, because it travels on.
+        jobs: decoding work that has to end before the batch is whole.
+    """
+
+    batch_NCHW: Tensor
+    pixels_NHWC: npt.NDArray[np.uint8]
+    rows: RowBatch = field(default_factory=RowBatch)
+    jobs: list[Future[T]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Forget the batch before."""
+        self.rows = RowBatch()
+        self.jobs = []
+
+    def pad(self) -> None:
+        """Zero the slots behind the last row: a batch never holds pixels of an earlier one."""
+        self.pixels_NHWC[len(self.rows) :] = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) == len(self.pixels_NHWC)
+
+
+class Ring(Generic[T]):
+    """NUM_SLOTS slots, handed out and taken back.
+
+    Args:
+        batch_size: rows of a slot.
+        input_size: (C, S, S).
+        pinned: page-locked memory, for copies to a GPU.
+    """
+
+    def __init__(
+        self, *, batch_size: int, input_size: tuple[int, int, int], pinned: bool = False
+    ) -> None:
+        channels, height, width = input_size
+        self._slots: list[Slot[T]] = []
+        for _ in range(NUM_SLOTS):
+            memory = torch.zeros(
+                (batch_size, height, width, channels), dtype=torch.uint8, pin_memory=pinned
+            )
+            self._slots.append(Slot(memory.permute(0, 3, 1, 2), memory.numpy()))
+        self._free: queue.SimpleQueue[Slot[T] | None] = queue.SimpleQueue()
+        self.restore()
+
+    def take(self) -> Slot[T] | None:
+        """Wait for a free slot, begun anew; None once the ring has been closed."""
+        slot = self._free.get()
+        if slot is not None:
+            slot.begin()
+        return slot
+
+    def give_back(self, slot: Slot[T]) -> None:
+        """The model is done with the pixels."""
+        self._free.put(slot)
+
+    def close(self) -> None:
+        """Wake whoever waits for a slot, with None."""
+        self._free.put(None)
+
+    def restore(self) -> None:
+        """All slots free again; only while no thread works on any."""
+        self._free = queue.SimpleQueue()
+        for slot in self._slots:
+            self._free.put(slot)
+
+    def __iter__(self) -> Iterator[Slot[T]]:
+        return iter(self._slots)

@@ -1,0 +1,211 @@
+"""One shard in, one part out: the model loop, with reading, decoding and writing around it.
+
+    reader thread -> decode threads -> ring of batches -> model (the caller's thread) -> writer
+
+The model is always run on whole batches of one shape, and an image's place in its batch follows
+from its index alone, so the bytes of a part do not depend on threads, timing or how a shard was
+divided into tasks.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from time import perf_counter
+from types import TracebackType
+
+import torch
+
+from selector.scores.uncertainty import LogitScores, scores_from_logits
+from selector.scoring.decode_job import Breadcrumb, DecodeOptions, DecodeTimes
+from selector.scoring.reading import EndOfShard, ReadItem, read_shard
+from selector.scoring.ring import Ring, Slot
+from selector.scoring.rows import RowBatch
+from selector.scoring.spec import ScoreSpec
+from selector.scoring.task import PartResult, ScoreTask
+from selector.scoring.writing import PartWriter
+from selector.tables.schema import STATUSES
+from selector.teachers.load import load_teacher
+from selector.teachers.runtime import EagerRuntime, Runtime
+from shards.errors import UsageError
+
+__all__ = ["PartResult", "ScoreTask", "ShardScorer"]
+
+_PATIENCE_S = 10.0
+"""How long a reader may take to notice that nobody wants its samples any more."""
+
+
+class ShardScorer:
+    """A loaded teacher with its threads and memory; scores one part after another.
+
+    Args:
+        spec: what to compute.
+        batch_size: images per forward pass; 64 suits CPUs, whose caches larger batches overflow.
+        threads: of the model, and as many decode threads; the operating system shares the cores.
+            Sets torch's thread count for the process.
+        device: torch device of the teacher.
+        breadcrumb: told which images are being decoded, for whoever survives a crash.
+
+    Raises:
+        UsageError, StorageError: as `load_teacher`; a senseless batch size or thread count.
+    """
+
+    def __init__(
+        self,
+        spec: ScoreSpec,
+        *,
+        batch_size: int,
+        threads: int,
+        device: str = "cpu",
+        breadcrumb: Breadcrumb | None = None,
+    ) -> None:
+        if batch_size < 1 or threads < 1:
+            raise UsageError(f"batch size {batch_size}, threads {threads}: expected at least 1")
+        torch.set_num_threads(threads)
+        self.teacher = load_teacher(spec.teacher_spec, device=device)
+        self.batch_size = batch_size
+        self._runtime: Runtime = EagerRuntime(self.teacher)
+        self._spec = spec
+        self._breadcrumb = breadcrumb
+        self._ring = self._new_ring()
+        self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+
+    def __enter__(self) -> ShardScorer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decode threads."""
+        self._decoders.shutdown(cancel_futures=True)
+
+    def score(self, task: ScoreTask) -> PartResult:
+        """Score one part; its files appear whole or not at all.
+
+        Every sample becomes a row, in order, whatever its image is. A truncated shard yields the
+        samples in front of the damage and counts as damaged.
+
+        Raises:
+            ShardError: the shard is no tar.
+            StorageError: the shard cannot be read, or the part not written.
+            UsageError: task.start is no multiple of the batch size.
+        """
+        if task.start % self.batch_size:
+            raise UsageError(
+                f"part {task.name} starts at {task.start}, which is no multiple of the batch size "
+                f"{self.batch_size}"
+            )
+        begin = perf_counter()
+        options = DecodeOptions(
+            image_ext=self._spec.image_extensions,
+            limits=self._spec.limits,
+            preprocessing=self.teacher.preprocessing,
+            crashed=frozenset(task.crashed),
+            breadcrumb=self._breadcrumb,
+        )
+        batches: queue.SimpleQueue[ReadItem] = queue.SimpleQueue()
+        reader = threading.Thread(
+            target=read_shard,
+            args=(task,),
+            kwargs={
+                "ring": self._ring,
+                "decoders": self._decoders,
+                "options": options,
+                "out": batches,
+            },
+            name="shard-reader",
+            daemon=True,
+        )
+        counters: defaultdict[str, float] = defaultdict(float)
+        try:
+            with PartWriter(task) as writer:
+                reader.start()
+                end = self._run_model(batches, writer, counters)
+        finally:
+            self._settle(reader)
+        counters["problems"] = len(end.problems)
+        counters["damaged"] = end.is_damaged
+        counters["wait_write_s"] = writer.wait_s
+        counters["write_s"] = writer.work_s
+        counters["wall_s"] = perf_counter() - begin
+        return PartResult(task.name, writer.paths, _complete(counters))
+
+    def _run_model(
+        self,
+        batches: queue.SimpleQueue[ReadItem],
+        writer: PartWriter,
+        counters: defaultdict[str, float],
+    ) -> EndOfShard:
+        """Score batches as they become whole, until the shard ends."""
+        decode_times = DecodeTimes()
+        while True:
+            asked = perf_counter()
+            item = batches.get()
+            read = perf_counter()
+            counters["wait_read_s"] += read - asked
+            if isinstance(item, BaseException):
+                raise item
+            if isinstance(item, EndOfShard):
+                break
+            for job in item.jobs:
+                decode_times.add(job.result())
+            decoded = perf_counter()
+            counters["wait_decode_s"] += decoded - read
+            rows = item.rows
+            rows.set_scores(self._forward(item))
+            counters["model_s"] += perf_counter() - decoded
+            self._ring.give_back(item)
+            _count(rows, counters)
+            writer.put(rows)
+        counters.update(vars(decode_times))
+        return item
+
+    def _forward(self, slot: Slot[DecodeTimes]) -> LogitScores | None:
+        if "ok" not in slot.rows.status:
+            return None
+        with torch.inference_mode():
+            return scores_from_logits(self._runtime(slot.batch_NCHW))
+
+    def _settle(self, reader: threading.Thread) -> None:
+        """After success, failure or Ctrl-C: no thread touches the ring any more, all slots free."""
+        self._ring.close()
+        if reader.ident is not None:
+            reader.join(_PATIENCE_S)
+        if reader.is_alive():
+            # It hangs in a dead file system. The old ring is closed; it gets nothing from it.
+            self._ring = self._new_ring()
+            return
+        wait([job for slot in self._ring for job in slot.jobs])
+        self._ring.restore()
+
+    def _new_ring(self) -> Ring[DecodeTimes]:
+        return Ring(
+            batch_size=self.batch_size,
+            input_size=self.teacher.preprocessing.input_size,
+            pinned=self.teacher.device.startswith("cuda"),
+        )
+
+
+def _count(rows: RowBatch, counters: defaultdict[str, float]) -> None:
+    counters["images"] += len(rows)
+    counters["bytes"] += sum(size for size in rows.num_bytes if size is not None)
+    for status, count in Counter(rows.status).items():
+        counters[f"status_{status}"] += count
+        if status != "ok":
+            counters["failed"] += count
+
+
+def _complete(counters: Mapping[str, float]) -> dict[str, float]:
+    """Every counter of `PartResult`, also those that nothing happened to."""
+    names = ("images", "failed", "bytes", *(f"status_{status}" for status in STATUSES))
+    seconds = ("wait_read_s", "wait_decode_s", "model_s", *vars(DecodeTimes()))
+    return {name: 0.0 for name in (*names, *seconds)} | {k: float(v) for k, v in counters.items()}

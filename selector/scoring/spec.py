@@ -1,0 +1,70 @@
+"""What is computed for every image: the half of the configuration that scores depend on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from selector.tables.schema import SCHEMA_VERSION
+from selector.teachers.load import Teacher, TeacherSpec
+from selector.teachers.runtime import EagerRuntime
+from shards.limits import DEFAULT_LIMITS, DecodeLimits
+from shards.sample import IMAGE_EXTENSIONS
+
+
+class ScoreSpec(BaseModel):
+    """Teacher, choice of the image in a sample, and limits; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teacher: TeacherSpec
+    image_ext: tuple[str, ...] | None = None
+    """Which member of a sample is its image: the first of these extensions; None = the usual."""
+    limits: DecodeLimits = DEFAULT_LIMITS
+    """Images beyond these become rows with status too_large."""
+    preprocessing: dict[str, Any] | None = Field(default=None)
+    """Fields of the preprocessing to change, over those that the teacher's own spec changes."""
+
+    @field_validator("image_ext")
+    @classmethod
+    def _plain_extensions(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is None:
+            return None
+        extensions = tuple(extension.lower().lstrip(".") for extension in value)
+        if not extensions or not all(extensions):
+            raise ValueError("expected at least one extension, such as jpg")
+        return extensions
+
+    @property
+    def image_extensions(self) -> tuple[str, ...]:
+        """The extensions that hold, in order of preference."""
+        return IMAGE_EXTENSIONS if self.image_ext is None else self.image_ext
+
+    @property
+    def teacher_spec(self) -> TeacherSpec:
+        """The teacher with the preprocessing of this spec laid over its own."""
+        if self.preprocessing is None:
+            return self.teacher
+        merged = {**(self.teacher.preprocessing or {}), **self.preprocessing}
+        return self.teacher.model_copy(update={"preprocessing": merged})
+
+
+def semantic_dict(spec: ScoreSpec, teacher: Teacher) -> dict[str, Any]:
+    """Everything that decides the values in a scores table, as plain JSON values.
+
+    Two runs whose dicts are equal may share a table. Paths are not in it: the same weights from
+    another place are the same teacher.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "teacher": teacher.name.partition(":")[0] if ":" in teacher.name else teacher.name,
+        "teacher_fingerprint": teacher.fingerprint,
+        "num_classes": teacher.num_classes,
+        "preprocessing": teacher.preprocessing.to_dict(),
+        "preprocessing_fingerprint": teacher.preprocessing.fingerprint(),
+        "image_ext": list(spec.image_extensions),
+        "limits": asdict(spec.limits),
+        "runtime": EagerRuntime.name,
+    }

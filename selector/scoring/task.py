@@ -1,0 +1,62 @@
+"""The unit of work and its result: one part, that is a shard or an index range of a large one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selector.tables.layout import part_name
+from shards.manifest import ShardEntry
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """Score samples start <= index < stop of one shard into one part of a run.
+
+    Attributes:
+        shard: which shard.
+        start: first sample, a multiple of the batch size.
+        stop: end of the range; None = all the rest.
+        run: root directory of the run.
+        crashed: indexes of samples that killed a process before; they become rows of status
+            `crashed` and their bytes are not touched.
+    """
+
+    shard: ShardEntry
+    start: int = 0
+    stop: int | None = None
+    run: str = ""
+    crashed: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the part, which its files and its ledger entry carry."""
+        return part_name(self.shard.shard_id, self.start)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the shard: what the largest-first order goes by."""
+        return self.shard.num_bytes
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What a finished part reports; small, because it is all that travels to the driver.
+
+    Attributes:
+        name: of the part.
+        paths: files written, whole.
+        counters: images, failed, bytes (encoded images), status_<each status>, problems,
+            damaged (1 when samples of the shard may be missing), and seconds:
+            wall_s: from open to the last file in place; about the sum of the next five.
+            wait_read_s: the model waited for samples to be read. Near wall_s: storage bounds.
+            wait_decode_s: it waited for pixels. Near wall_s: decoding bounds.
+            model_s: it ran. Near wall_s: the model bounds, as it should.
+            wait_write_s: it waited for the writer. Near wall_s: the output bounds.
+            write_s: the writer worked, beside all this.
+            decode_s, resize_s, phash_s: the decode threads worked, summed over threads; decode_s
+            includes fetching mapped bytes and hashing them.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    counters: dict[str, float]

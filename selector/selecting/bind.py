@@ -1,0 +1,251 @@
+"""Binding a recipe to a run: recipe -> plan, or an error that names the place in the recipe."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from selector.selecting import exclusions
+from selector.selecting.plan import (
+    Combine,
+    Flag,
+    Limit,
+    Listed,
+    Order,
+    Plan,
+    Rank,
+    SourceColumn,
+    Step,
+)
+from selector.recipe_model import RANDOM, Exclude, Fill, Quota, Recipe, Sample, Take
+from selector.recipe_model import Step as RecipeStep
+from selector.tables.connection import RunTables
+from selector.tables.query import sql_errors
+from selector.tables.schema import direction_of
+from shards.errors import UsageError
+
+NOT_FACTS = ("scores", "members")
+
+
+def bind(
+    recipe: Recipe,
+    connection: duckdb.DuckDBPyConnection,
+    tables: RunTables,
+    *,
+    class_names: list[str] | None,
+    selection_hashes: Mapping[str, str],
+) -> Plan:
+    """Check a recipe against the tables of a run.
+
+    Args:
+        connection: to these tables (`connect_tables`).
+        class_names: of the teacher, None if unknown.
+        selection_hashes: view of each stored selection -> hash of its recipe, for a recipe whose
+            predicates refer to another selection.
+
+    Raises:
+        UsageError: an unknown column or fact table, a column of the wrong type, wrong SQL; with
+            the path in the recipe and a suggestion.
+        StorageError: an exclusion list cannot be read.
+    """
+    binder = _Binder(connection, tables)
+    where = recipe.source.where
+    if where is not None:
+        where = binder.predicate(where, "source.where")
+    steps = tuple(binder.step(step, f"steps[{i}]") for i, step in enumerate(recipe.steps))
+    versions = {**tables.versions, **selection_hashes}
+    return Plan(
+        status_ok=recipe.source.status == "ok",
+        where=where,
+        columns=tuple(binder.columns.values()),
+        steps=steps,
+        tables={name: versions[name] for name in sorted(binder.used) if name in versions},
+        list_hashes=binder.list_hashes,
+        class_names=class_names,
+    )
+
+
+@dataclass
+class _Binder:
+    """What is gathered while the steps are walked."""
+
+    connection: duckdb.DuckDBPyConnection
+    tables: RunTables
+    columns: dict[str, SourceColumn] = field(default_factory=dict)
+    list_hashes: dict[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=lambda: {"scores"})
+
+    def step(self, step: RecipeStep, path: str) -> Step:
+        name, options = next((k, v) for k, v in step if v is not None)
+        alias = RecipeStep.model_fields[name].alias or name
+        path = f"{path}.{alias}"
+        match options:
+            case str():
+                return self._where(options, path)
+            case Exclude():
+                return self._exclude(options, path)
+            case Take():
+                return self._take(options, path)
+            case Quota():
+                return self._quota(options, path)
+            case Sample():
+                order = _draw(options.seed)
+                label = f"sample {options.n} at random (seed {options.seed})"
+                return Rank(path, label, order, options.n, None, None, options.shortage)
+            case Fill():
+                parts = self._parts(options.sources, f"{path}.from")
+                for part in parts:
+                    if not isinstance(part, Rank | Limit):
+                        raise UsageError(
+                            f"{part.path}: found a step without an order, expected take, "
+                            "quota or sample: fill takes rows in the order of their step"
+                        )
+                label = f"fill up to {options.n} from: " + "; ".join(p.label for p in parts)
+                return Combine(path, label, "fill", parts, options.n, options.shortage)
+            case _:
+                how: Literal["all", "any"] = "all" if alias == "all" else "any"
+                parts = self._parts(options, path)
+                label = f"{how} of: " + "; ".join(part.label for part in parts)
+                return Combine(path, label, how, parts)
+
+    def _parts(self, steps: list[RecipeStep], path: str) -> tuple[Step, ...]:
+        return tuple(self.step(step, f"{path}[{i}]") for i, step in enumerate(steps))
+
+    def _where(self, text: str, path: str) -> Flag:
+        expression = self.predicate(text, path)
+        self.columns[path] = SourceColumn(path, "flag", expression)
+        return Flag(path, f"where {text.strip()}", path, keep=True)
+
+    def _exclude(self, options: Exclude, path: str) -> Flag | Listed:
+        if options.duplicates is not None:
+            name = f"{options.duplicates}.duplicate_of"
+            column = self._column(name, f"{path}.duplicates")
+            flag = f"{name} IS NOT NULL"
+            sql = f"{column.sql} IS NOT NULL"
+            self.columns[flag] = SourceColumn(flag, "flag", sql, column.fact)
+            return Flag(path, f"exclude duplicates of {options.duplicates}", flag, keep=False)
+        if isinstance(options.entries, str):
+            entries = exclusions.read_list(options.entries)
+            self.list_hashes[options.entries] = exclusions.list_hash(entries)
+            label = f"exclude list {options.entries.rpartition('/')[2]}"
+        else:
+            entries = tuple(options.entries or ())
+            label = f"exclude {len(entries)} listed"
+        found = exclusions.resolve(self.connection, entries)
+        warning = found.warning()
+        return Listed(path, label, found.row_ids, f"{path}: {warning}" if warning else None)
+
+    def _take(self, options: Take, path: str) -> Rank | Limit:
+        order = self._order(options, path)
+        if options.threshold is not None:
+            limit = options.threshold
+            if order.single:  # so that 0.1 in the recipe equals the 0.1 that is stored
+                limit = float(np.float32(limit))
+            sign = "<=" if order.sign > 0 else ">="
+            label = f"take {order.column or 'random draw'} {sign} {options.threshold:g}"
+            return Limit(path, label, order, limit * order.sign)
+        amount = f"{options.n}" if options.n is not None else f"a share of {options.quantile:g},"
+        label = f"take {amount} {order.words}"
+        return Rank(path, label, order, options.n, options.quantile, None, options.shortage)
+
+    def _quota(self, options: Quota, path: str) -> Rank:
+        order = self._order(options, path)
+        column = self._column(options.by, f"{path}.by")
+        self._require(options.by, f"{path}.by", column, pa.types.is_integer, "whole numbers")
+        # Two steps may rank by a column as a number and group by it as an integer.
+        name = f"group {options.by}"
+        self.columns[name] = SourceColumn(name, "integer", column.sql, column.fact)
+        label = f"quota of {options.n} {order.words} per {options.by}"
+        return Rank(path, label, order, options.n, None, name, options.shortage)
+
+    def _order(self, options: Take | Quota, path: str) -> Order:
+        if options.order == RANDOM:
+            return _draw(options.seed or 0)
+        path = f"{path}.order"
+        column = self._column(options.order, path)
+        data_type = self._require(options.order, path, column, _is_number, "numbers")
+        self.columns[column.name] = column
+        descending = options.descending
+        if descending is None:
+            schema = self.tables.views[column.fact or "scores"].schema
+            descending = direction_of(schema.field(_last(options.order))) == "higher"
+        words = f"{'highest' if descending else 'lowest'} {options.order}"
+        single = bool(pa.types.is_float32(data_type))
+        return Order(column.name, -1 if descending else 1, 0, single, words)
+
+    def _column(self, name: str, path: str) -> SourceColumn:
+        """The column `name` of scores, or `kind.name` of a fact table."""
+        kind, _, bare = name.rpartition(".")
+        facts = [fact for fact in self.tables.versions if fact not in NOT_FACTS]
+        if kind and kind not in facts:
+            raise UsageError(
+                f"{path}: the run has no fact table {kind!r}; it has {', '.join(facts) or 'none'}"
+            )
+        names = self.tables.views[kind or "scores"].schema.names
+        if bare not in names:
+            close = difflib.get_close_matches(bare, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+            raise UsageError(f"{path}: {kind or 'scores'} has no column {bare!r}; {hint}")
+        if kind:
+            self.used.add(kind)
+        return SourceColumn(name, "number", f'"{bare}"', kind or None)
+
+    def _require(
+        self, name: str, path: str, column: SourceColumn, fits: Any, expected: str
+    ) -> pa.DataType:
+        schema = self.tables.views[column.fact or "scores"].schema
+        data_type = schema.field(_last(name)).type
+        if not fits(data_type):
+            usable = ", ".join(f.name for f in schema if fits(f.type) and f.name != "row_id")
+            raise UsageError(
+                f"{path}: {name} is {data_type}, expected a column of {expected}: {usable}"
+            )
+        return data_type
+
+    def predicate(self, text: str, path: str) -> str:
+        """`text` as DuckDB writes it, after binding it to `scores`."""
+        try:
+            with sql_errors(self.connection, text + " scores"):
+                expression = str(duckdb.SQLExpression(text))
+                sql = f"SELECT 1 FROM scores WHERE {expression}"
+                self.connection.sql(sql + " LIMIT 0").fetchall()
+                result = self.connection.sql(f"SELECT {expression} FROM scores LIMIT 0").types[0]
+                self.used |= self.connection.get_table_names(sql)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
+        if str(result) != "BOOLEAN":
+            raise UsageError(f"{path}: {text!r} is {result}, expected a condition: true or false")
+        self._refuse_volatile(expression, path)
+        return expression
+
+    def _refuse_volatile(self, expression: str, path: str) -> None:
+        """A recipe selects the same rows today and tomorrow, so neither random() nor now()."""
+        rows = self.connection.sql(
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+        ).fetchall()
+        called = set(re.findall(r'"?(\w+)"?\s*\(', expression.lower()))
+        volatile = sorted(called & {name for (name,) in rows})
+        if volatile:
+            raise UsageError(
+                f"{path}: {volatile[0]}() gives another answer every time; for a random choice use "
+                "a sample step with a seed"
+            )
+
+
+def _draw(seed: int) -> Order:
+    return Order(None, 1, seed, False, f"at random (seed {seed})")
+
+
+def _is_number(data_type: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(data_type) or pa.types.is_floating(data_type))
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -1,0 +1,136 @@
+"""A locked DuckDB connection: SQL over a run's tables and over nothing else.
+
+The tables reach DuckDB as Arrow datasets, so it needs no file of its own: access to files and
+network is switched off, extensions cannot be loaded, and the configuration is locked.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from selector.tables.layout import RunLayout
+from selector.tables.read import dataset, newest_versions, open_filesystem, open_parts
+from selector.tables.selections import selection_names, selection_part
+from shards import storage
+from shards.manifest import PoolManifest
+
+DEFAULT_MEMORY_LIMIT = "4GB"
+"""Of DuckDB's own work; what does not fit goes to the temporary directory."""
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """Everything SQL can see of a run, and which version of it.
+
+    Attributes:
+        views: view name -> its rows.
+        versions: table kind -> version of its table list.
+    """
+
+    views: Mapping[str, ds.Dataset | pa.Table]
+    versions: Mapping[str, int]
+
+
+def run_tables(layout: RunLayout) -> RunTables:
+    """The views of a run: scores, members, shards, classes, fact kinds, selection_<name>.
+
+    Raises:
+        UsageError: not a run, or tables of an unknown schema.
+        StorageError: a listed part is missing.
+    """
+    versions = newest_versions(layout)
+    views: dict[str, ds.Dataset | pa.Table] = {"scores": dataset(layout, "scores")}
+    for kind in versions:
+        views.setdefault(kind, dataset(layout, kind))
+    views["shards"] = read_pool(layout)
+    views["classes"] = _classes(layout)
+    for name in selection_names(layout):
+        views[f"selection_{name}"] = open_parts("selection", [selection_part(layout, name)])
+    return RunTables(views, versions)
+
+
+def read_pool(layout: RunLayout) -> pa.Table:
+    """The pool manifest as a table: shard_id, uri, num_bytes, etag.
+
+    Raises:
+        StorageError: the run has none.
+        UsageError: it is of another version.
+    """
+    storage.stat(layout.pool)
+    filesystem, path = open_filesystem(layout.pool)
+    table = pq.read_table(path, filesystem=filesystem)
+    PoolManifest.from_table(table.slice(0, 0))  # refuses what it does not know
+    return table
+
+
+def class_names(layout: RunLayout) -> list[str] | None:
+    """Names of the teacher's classes in order, None if they were not given when scoring."""
+    if not storage.exists(layout.provenance):
+        return None
+    names: list[str] | None = json.loads(storage.read_bytes(layout.provenance)).get("class_names")
+    return names
+
+
+def _classes(layout: RunLayout) -> pa.Table:
+    names = class_names(layout) or []
+    return pa.table(
+        {
+            "pseudo_label": pa.array(range(len(names)), pa.int32()),
+            "name": pa.array(names, pa.string()),
+        }
+    )
+
+
+@contextmanager
+def connect(
+    run: str, *, memory_limit: str = DEFAULT_MEMORY_LIMIT, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A locked connection to the newest tables of the run directory `run`.
+
+    Views: scores, members, shards (the pool manifest), classes (pseudo_label, name), one per fact
+    kind, and selection_<name> for each selection (in double quotes if the name is no plain word).
+
+    Args:
+        memory_limit: as DuckDB writes it, such as "4GB"; beyond it results spill to a temporary
+            directory that goes with the connection.
+        threads: of DuckDB; as many as there are cores unless given.
+
+    Raises:
+        UsageError, StorageError: as `run_tables`.
+    """
+    tables = run_tables(RunLayout(run))
+    with connect_tables(tables, memory_limit=memory_limit, threads=threads) as connection:
+        yield connection
+
+
+@contextmanager
+def connect_tables(
+    tables: RunTables, *, memory_limit: str = DEFAULT_MEMORY_LIMIT, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `connect`, for tables that are open already."""
+    with tempfile.TemporaryDirectory(prefix="coursepack-sql-") as spill:
+        config: dict[str, str | int | bool] = {
+            "memory_limit": memory_limit,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if threads is not None:
+            config["threads"] = threads
+        with duckdb.connect(":memory:", config=config) as connection:
+            for name, rows in tables.views.items():
+                connection.register(name, rows)
+            # Python variables of the caller must not become tables.
+            connection.execute("SET python_enable_replacements = false")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            yield connection

@@ -1,0 +1,140 @@
+"""Writing tables: the same rows give the same bytes, and a file is complete or not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selector.tables.layout import RunLayout
+from selector.tables.read import newest_versions, read_table_list
+from selector.tables.schema import SCHEMA_VERSION
+from shards import atomic
+
+ROWS_PER_GROUP = 131_072
+"""Fixed, so that the bytes of a file do not depend on how its rows arrived."""
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with exactly the columns, order, types and metadata of `schema`.
+
+    Raises:
+        ValueError: a column of the schema is missing, or the table has one that it lacks.
+    """
+    missing = [name for name in schema.names if name not in table.column_names]
+    unknown = [name for name in table.column_names if name not in schema.names]
+    if missing or unknown:
+        raise ValueError(f"columns missing: {missing or 'none'}, unknown: {unknown or 'none'}")
+    columns = [table.column(field.name).cast(field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def write_part(uri: str, table: pa.Table) -> None:
+    """Write one Parquet file atomically: zstd, and the same bytes for the same rows.
+
+    Args:
+        table: built with a schema of `selector.tables.schema`, which travels in the file.
+
+    Raises:
+        ValueError: the table's schema names no kind and version.
+        StorageError: the place cannot be written; nothing is left under `uri`.
+    """
+    with open_part(uri, table.schema) as append:
+        append(table)
+
+
+@contextmanager
+def open_part(uri: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Write one Parquet file from tables that come one by one, in the memory of one row group.
+
+    The file appears when the block ends without an error. Its bytes do not depend on how the rows
+    were divided into tables.
+
+    Raises:
+        ValueError: the schema names no kind and version.
+        StorageError: the place cannot be written; nothing is left under `uri`.
+    """
+    if b"coursepack.table" not in (schema.metadata or {}):
+        raise ValueError(f"{uri}: build the table with a schema of selector.tables.schema")
+    # Keys, hashes and logit-like floats hardly repeat: a dictionary only costs time.
+    repeating = [
+        field.name
+        for field in schema
+        if pa.types.is_dictionary(field.type) or pa.types.is_int32(field.type)
+    ]
+    with (
+        atomic.new_file(uri) as file,
+        pq.ParquetWriter(
+            file,
+            schema,
+            version="2.6",
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=repeating,
+        ) as writer,
+    ):
+        waiting = schema.empty_table()
+        num_groups = 0
+
+        def append(table: pa.Table) -> None:
+            nonlocal waiting, num_groups
+            waiting = pa.concat_tables([waiting, table])
+            while len(waiting) >= ROWS_PER_GROUP:
+                write_group(waiting.slice(0, ROWS_PER_GROUP))
+                waiting = waiting.slice(ROWS_PER_GROUP)
+
+        def write_group(group: pa.Table) -> None:
+            nonlocal num_groups
+            writer.write_table(_canonical(group), row_group_size=ROWS_PER_GROUP)
+            num_groups += 1
+
+        yield append
+        if len(waiting) or not num_groups:
+            write_group(waiting)
+
+
+def write_table_list(layout: RunLayout, kind: str, parts: Iterable[str]) -> int:
+    """Declare which parts table `kind` consists of; readers look here and nowhere else.
+
+    A new version is made only if the list differs from the newest one, so that a repeated run
+    rewrites nothing.
+
+    Args:
+        parts: URIs of complete parts inside the run; order and repetition do not matter.
+
+    Returns:
+        The version that now holds, counted from 1.
+    """
+    relative = sorted({layout.relative(part) for part in parts})
+    while True:
+        version = newest_versions(layout).get(kind, 0)
+        if version and list(read_table_list(layout, kind, version).relative_parts) == relative:
+            return version
+        content = {
+            "kind": kind,
+            "version": version + 1,
+            "schema_version": SCHEMA_VERSION,
+            "parts": relative,
+        }
+        data = (json.dumps(content, indent=1) + "\n").encode()
+        # False: somebody else made this version meanwhile; look again.
+        if atomic.create_exclusive(layout.table_list(kind, version + 1), data):
+            return version + 1
+
+
+def _canonical(table: pa.Table) -> pa.Table:
+    """One chunk per column, and dictionaries in order of first appearance.
+
+    Both would otherwise tell in the bytes how a table was put together.
+    """
+    columns = []
+    for field in table.schema:
+        values = table.column(field.name).combine_chunks()
+        if pa.types.is_dictionary(field.type):
+            plain = values.cast(field.type.value_type)
+            values = plain.dictionary_encode().cast(field.type)
+        columns.append(values)
+    return pa.Table.from_arrays(columns, schema=table.schema)

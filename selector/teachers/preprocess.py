@@ -1,0 +1,235 @@
+"""How a teacher wants its input: the reference transform, described as data and fingerprinted.
+
+`exact` means the same pixels and the same floats, bit for bit, that the teacher's stock torchvision
+or timm transform makes of the same image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selector.teachers.resample import INTERPOLATIONS, Interpolation, Pixels, resize_stack
+from shards.decode import Orientation
+from shards.errors import ImageError, UsageError
+
+ResizeMode = Literal["none", "short_side", "squash", "center_fraction"]
+
+MAX_RESIZED_PIXELS = 80_000_000
+"""A 1 x 20,000 image, scaled until its short side is 256, would have 1.3 thousand megapixels."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize, centre crop, scale to 0..1, normalise.
+
+    Attributes:
+        channels: 3 for RGB, 1 for grey.
+        resize: target of the resize in pixels, by `resize_mode`; None with "none".
+        resize_mode:
+            none: no resize.
+            short_side: the shorter side becomes `resize`, the other follows (rounded down).
+            squash: both sides become `resize` (or height, width), whatever the aspect ratio.
+            center_fraction: first the centre square of crop / resize of the shorter side is cut,
+                then it is resized to `crop` (TensorFlow's central crop).
+        crop: side S of the square input; cut from the centre, padded with 0 where it is too small.
+        interpolation: Pillow's filter of the resize.
+        mean, std: per channel, on pixels scaled to 0..1.
+        orientation: "exif" turns images upright before all this, "stored" does not.
+
+    Raises:
+        UsageError: a field has a value that makes no sense; named.
+    """
+
+    channels: int
+    resize: int | tuple[int, int] | None
+    resize_mode: ResizeMode
+    crop: int
+    interpolation: Interpolation
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    orientation: Orientation = "exif"
+
+    def __post_init__(self) -> None:
+        wrong = _first_wrong(self)
+        if wrong:
+            name, expected = wrong
+            raise UsageError(
+                f"preprocessing.{name} is {getattr(self, name)!r}; expected {expected}"
+            )
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """(C, S, S) of one input."""
+        return self.channels, self.crop, self.crop
+
+    def apply(self, pixels: Pixels) -> Pixels:
+        """One image, (H, W, 3) or (H, W) uint8, as the teacher's uint8 input (C, S, S).
+
+        Raises:
+            ImageError: too_large, where the aspect ratio would blow the resized image up.
+        """
+        return self.apply_stack(pixels[None])[0].transpose(2, 0, 1)
+
+    def apply_stack(self, pixels_NHW: Pixels) -> Pixels:
+        """N images of one size as the teacher's uint8 input, channels last.
+
+        Args:
+            pixels_NHW: uint8, (N, H, W, 3) for 3 channels, (N, H, W) for 1.
+
+        Returns:
+            uint8 (N, S, S, C).
+
+        Raises:
+            ImageError: too_large, as above.
+        """
+        height, width = pixels_NHW.shape[1:3]
+        if self.resize_mode == "center_fraction":
+            assert isinstance(self.resize, int)
+            side = max(1, min(height, width) * self.crop // self.resize)
+            top, left = (height - side + 1) // 2, (width - side + 1) // 2
+            pixels_NHW = pixels_NHW[:, top : top + side, left : left + side]
+            pixels_NHW = resize_stack(
+                np.ascontiguousarray(pixels_NHW), (self.crop, self.crop), self.interpolation
+            )
+        else:
+            size = self._resized(height, width)
+            if size[0] * size[1] > MAX_RESIZED_PIXELS:
+                raise ImageError(
+                    f"{width} x {height} pixels would become {size[1]} x {size[0]} for the teacher",
+                    status="too_large",
+                )
+            pixels_NHW = center_crop(resize_stack(pixels_NHW, size, self.interpolation), self.crop)
+        return pixels_NHW.reshape(len(pixels_NHW), self.crop, self.crop, self.channels)
+
+    def normalize(self, batch_NCHW: Tensor) -> Tensor:
+        """(x / 255 - mean) / std in float32, in the order of operations of torchvision.
+
+        Args:
+            batch_NCHW: (N, C, H, W) uint8, or floats in 0..255; not changed.
+
+        Returns:
+            (N, C, H, W) float32 on the same device, same memory format.
+
+        Raises:
+            ValueError: another number of dimensions or channels.
+        """
+        if batch_NCHW.ndim != 4 or batch_NCHW.shape[1] != self.channels:
+            raise ValueError(
+                f"batch has shape {tuple(batch_NCHW.shape)}; expected (N, {self.channels}, H, W)"
+            )
+        mean = torch.tensor(self.mean, device=batch_NCHW.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, device=batch_NCHW.device).view(1, -1, 1, 1)
+        # One new tensor, then in place: three passes over memory cost more than the arithmetic.
+        return batch_NCHW.float().div(255).sub_(mean).div_(std)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of every field."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"coursepack.preprocessing.1:{text}".encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """The reverse of `to_dict`.
+
+        Raises:
+            UsageError: an unknown, missing or senseless field; named.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        missing = sorted(known - set(values) - {"orientation"})
+        if unknown or missing:
+            raise UsageError(
+                f"preprocessing has unknown fields {unknown} and lacks {missing}; "
+                f"it has exactly {', '.join(field.name for field in fields(cls))}"
+            )
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list | tuple) else value
+            for name, value in values.items()
+        }
+        return cls(**plain)
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        if self.resize_mode == "squash":
+            if isinstance(self.resize, int):
+                return self.resize, self.resize
+            assert self.resize is not None
+            return self.resize
+        if self.resize_mode == "short_side":
+            assert isinstance(self.resize, int)
+            if width <= height:
+                return int(self.resize * height / width), self.resize
+            return self.resize, int(self.resize * width / height)
+        return height, width
+
+
+def center_crop(pixels_NHW: Pixels, side: int) -> Pixels:
+    """The centre square, padded with 0 where the image is smaller; rounds as torchvision does.
+
+    Args:
+        pixels_NHW: uint8 (N, H, W) or (N, H, W, 3).
+
+    Returns:
+        uint8 (N, side, side) or (N, side, side, 3).
+    """
+    height, width = pixels_NHW.shape[1:3]
+    if height < side or width < side:
+        # torchvision puts the odd pixel of padding at the bottom and right.
+        rows, columns = max(0, side - height), max(0, side - width)
+        padding = [(0, 0), (rows // 2, (rows + 1) // 2), (columns // 2, (columns + 1) // 2)]
+        pixels_NHW = np.pad(pixels_NHW, padding + [(0, 0)] * (pixels_NHW.ndim - 3))
+        height, width = pixels_NHW.shape[1:3]
+    # Python's round goes to the even neighbour at .5, and so does the reference.
+    top, left = round((height - side) / 2), round((width - side) / 2)
+    return pixels_NHW[:, top : top + side, left : left + side]
+
+
+def _first_wrong(pre: Preprocessing) -> tuple[str, str] | None:
+    """Name of the first senseless field, and what was expected."""
+
+    def is_size(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 8192
+
+    def is_numbers(values: object, *, positive: bool) -> bool:
+        return (
+            isinstance(values, tuple)
+            and len(values) == pre.channels
+            and all(isinstance(v, int | float) and (v > 0 or not positive) for v in values)
+        )
+
+    resize: Any = pre.resize
+    is_pair = isinstance(resize, tuple) and len(resize) == 2 and all(map(is_size, resize))
+    resize_expected = {
+        "none": (resize is None, "null with resize_mode none"),
+        "short_side": (is_size(resize), "one size in pixels, 1 to 8192"),
+        "squash": (is_size(resize) or is_pair, "a size or [height, width] in pixels, 1 to 8192"),
+        "center_fraction": (
+            is_size(resize) and is_size(pre.crop) and resize >= pre.crop,
+            "one size in pixels, at least crop",
+        ),
+    }
+    checks: list[tuple[str, bool, str]] = [
+        ("channels", pre.channels in (1, 3), "1 or 3"),
+        ("resize_mode", pre.resize_mode in get_args(ResizeMode), " | ".join(get_args(ResizeMode))),
+        ("crop", is_size(pre.crop), "a size in pixels, 1 to 8192"),
+        ("interpolation", pre.interpolation in INTERPOLATIONS, " | ".join(INTERPOLATIONS)),
+        ("mean", is_numbers(pre.mean, positive=False), f"{pre.channels} numbers"),
+        ("std", is_numbers(pre.std, positive=True), f"{pre.channels} numbers above 0"),
+        ("orientation", pre.orientation in get_args(Orientation), "exif | stored"),
+    ]
+    for name, is_right, expected in checks:
+        if not is_right:
+            return name, expected
+    is_right, expected = resize_expected[pre.resize_mode]
+    return None if is_right else ("resize", expected)

@@ -1,0 +1,21 @@
+"""Text from untrusted files cannot command the terminal."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.cli.text import printable
+
+
+def test_escape_sequences_are_shown_not_run():
+    assert printable("a\x1b[2Jb\x9bc\rd") == "a\\x1b[2Jb\\x9bc\\rd"
+
+
+def test_ordinary_text_stays():
+    assert printable("Café/猫 0001.jpg\n\tline") == "Café/猫 0001.jpg\n\tline"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_result_is_encodable_and_free_of_control_characters(text):
+    result = printable(text)
+    result.encode()
+    assert all(char.isprintable() or char in "\n\t" for char in result)

@@ -1,0 +1,91 @@
+"""The dispatch loop over real worker processes: results, repeats, deaths, quarantine, abort."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, RunAborted, dispatch
+from cluster.local_executor import InlinePool, ProcessPool
+from cluster.stage import Stage
+from tests.support.stages import ToyStage, ToyTask, folder_results
+
+
+def run(stage: Stage, tasks: list[ToyTask], *, workers: int = 2) -> list[Outcome]:
+    pool = ProcessPool(stage, threads=1)
+    try:
+        return list(dispatch(pool, tasks, workers=workers))
+    finally:
+        pool.close()
+
+
+def names(outcomes: list[Outcome], kind: type[Outcome]) -> set[str]:
+    return {outcome.task.name for outcome in outcomes if isinstance(outcome, kind)}
+
+
+def test_every_task_ends_once_whatever_its_neighbours_do(tmp_path: Path) -> None:
+    behaviours = {
+        "a": "ok", "b": "die-once", "c": "raise-once", "d": "ok", "e": "die", "f": "raise",
+        "g": "bad-shard", "h": "ok", "i": "ok",
+    }  # fmt: skip
+    tasks = [ToyTask(name, str(tmp_path), what) for name, what in behaviours.items()]
+    outcomes = run(ToyStage(), tasks)
+    finished = [outcome for outcome in outcomes if isinstance(outcome, Finished)]
+    assert len(finished) == len(names(outcomes, Finished))
+    assert names(outcomes, Finished) == set("abcdhi") == set(folder_results(tmp_path))
+    quarantined = {
+        outcome.task.name: outcome for outcome in outcomes if isinstance(outcome, Quarantined)
+    }
+    assert set(quarantined) == set("efg")
+    assert quarantined["e"].tries == quarantined["f"].tries == 3
+    assert "signal 9" in quarantined["e"].failure.message
+    assert "as asked" in quarantined["f"].failure.traceback
+    assert quarantined["g"].tries == 1, "an input that stays bad is not tried again"
+    assert {"b", "c"} <= names(outcomes, Repeated)
+
+
+def test_a_failure_that_every_task_shares_aborts_with_its_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(RunAborted, match="every task would fail") as caught:
+        run(ToyStage(), [ToyTask("a", str(tmp_path), "bad-config")])
+    assert caught.value.exit_code == 2
+    with pytest.raises(RunAborted, match="wrong weights"):
+        run(ToyStage(open_error="wrong weights"), [ToyTask("a", str(tmp_path))])
+
+
+def test_largest_task_goes_first_and_inline_pool_gives_the_same(tmp_path: Path) -> None:
+    tasks = [ToyTask(f"t{size}", str(tmp_path), num_bytes=size) for size in (1, 9, 5)]
+    outcomes = list(dispatch(InlinePool(ToyStage()), tasks, workers=1))
+    assert [outcome.task.name for outcome in outcomes] == ["t9", "t5", "t1"]
+
+
+def test_workers_leave_when_the_driver_is_killed(tmp_path: Path) -> None:
+    program = (
+        "from cluster.local_executor import ProcessPool\n"
+        "from tests.support.stages import ToyStage\n"
+        "import time\n"
+        "pool = ProcessPool(ToyStage(), threads=1); n = pool.start()\n"
+        "print(pool._processes[n].pid, flush=True); time.sleep(60)\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert driver.stdout is not None
+    worker = int(driver.stdout.readline())
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    deadline = time.monotonic() + 20
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(worker)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z" and os.path.exists(f"/proc/{pid}")

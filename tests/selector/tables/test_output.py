@@ -1,0 +1,51 @@
+import csv
+import datetime
+import io
+import json
+from decimal import Decimal
+
+import pyarrow as pa
+
+from selector.tables.output import to_csv, to_json
+
+TABLE = pa.table(
+    {
+        "hash": pa.array([b"\x00\xff", None], pa.binary(2)),
+        "value": [0.5, float("nan")],
+        "amount": pa.array([Decimal("3"), Decimal("2.5")]),
+        "day": [datetime.date(2020, 1, 2), None],
+        "nested": [{"a": [1, 2]}, None],
+        "text": ['comma, "quote"\nline', "ä"],
+    }
+)
+
+
+def test_json_is_one_object_per_row() -> None:
+    assert json.loads(to_json(TABLE)) == [
+        {
+            "hash": "00ff",
+            "value": 0.5,
+            "amount": 3,
+            "day": "2020-01-02",
+            "nested": {"a": [1, 2]},
+            "text": 'comma, "quote"\nline',
+        },
+        {"hash": None, "value": None, "amount": 2.5, "day": None, "nested": None, "text": "ä"},
+    ]
+
+
+def test_float32_keeps_its_value() -> None:
+    value = pa.array([0.1], pa.float32())
+    assert json.loads(to_json(pa.table({"x": value})))[0]["x"] == value[0].as_py()
+
+
+def test_csv_reads_back() -> None:
+    rows = list(csv.reader(io.StringIO(to_csv(TABLE))))
+    assert rows[0] == TABLE.column_names
+    assert rows[1] == ["00ff", "0.5", "3", "2020-01-02", '{"a": [1, 2]}', 'comma, "quote"\nline']
+    assert rows[2] == ["", "", "2.5", "", "", "ä"]
+
+
+def test_an_empty_answer_keeps_its_columns() -> None:
+    assert to_json(TABLE.slice(0, 0)) == "[]"
+    assert to_csv(TABLE.slice(0, 0)) == "hash,value,amount,day,nested,text\n"
