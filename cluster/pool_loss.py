@@ -38,8 +38,8 @@ def pool_loss(problems: Iterable[Problem]) -> PoolLoss:
         extension = problem.member.rpartition(".")[2].lower()
         if problem.kind in _DAMAGED:
             shards += 1
-        elif problem.kind in _LEFT_OUT:
-            images += 1
-        elif problem.kind == "not_an_image" and extension in IMAGE_EXTENSIONS:
-            images += 1
+        elif problem.kind == "not_an_image":
+            images += extension in IMAGE_EXTENSIONS
+        else:
+            images += problem.kind in _LEFT_OUT
     return PoolLoss(images, shards)

@@ -8,6 +8,7 @@ that comes back from a long sleep finds a higher epoch than its own and stops be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -87,8 +88,10 @@ class RunLock:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if self._is_latest():
-            atomic.write_bytes(self._uri(self.epoch), self._me(released=True).to_bytes())
+        # A full disk must not hide what ended the run; a process that is gone holds no lock anyway.
+        with contextlib.suppress(StorageError):
+            if self._is_latest():
+                atomic.write_bytes(self._uri(self.epoch), self._me(released=True).to_bytes())
 
     def check(self) -> None:
         """Raise `RunLocked` if a later driver has taken the run over; call before each commit."""

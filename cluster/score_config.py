@@ -70,7 +70,7 @@ class ScoreConfig(_Section):
     teacher: TeacherSpec
     """Whose predictions are the scores. Fixed for a run."""
 
-    image_ext: tuple[str, ...] | None = None
+    image_ext: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Which member of a sample is its image: the first of these it has; null = the usual ones.
     Fixed for a run."""
 
@@ -82,6 +82,13 @@ class ScoreConfig(_Section):
 
     execution: ExecutionSection = ExecutionSection()
     """Where and how wide to run."""
+
+    @field_validator("image_ext")
+    @classmethod
+    def _extensions(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and not all(extension.strip(".") for extension in value):
+            raise ValueError("expected extensions such as jpg")
+        return value
 
     @field_validator("max_bad", mode="before")
     @classmethod

@@ -27,20 +27,20 @@ CARD_FORMAT = 1
 def write_student(session: Session, path: Path) -> str:
     """Write the student's tensors as safetensors; returns their sha256.
 
-    The file's metadata carry architecture, classes and preprocessing, so it can be used, also as
-    a teacher, without the card.
+    The file's metadata (key `coursepack`, JSON) carry architecture, classes and preprocessing, so
+    it can be used, also as a teacher, without the card.
     """
     tensors = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in session.student.state_dict().items()
     }
-    metadata = {
-        "format": "pt",
+    about = {
         "name": session.config.student.name,
-        "num_classes": str(session.num_classes),
-        "preprocessing": json.dumps(session.preprocessing.to_dict(), sort_keys=True),
+        "num_classes": session.num_classes,
+        "preprocessing": session.preprocessing.to_dict(),
     }
-    data = safetensors.torch.save(tensors, metadata)
+    # One key, because safetensors writes several in random order: equal runs, equal bytes.
+    data = safetensors.torch.save(tensors, {"coursepack": json.dumps(about, sort_keys=True)})
     atomic.write_bytes(str(path), data)
     return hashlib.sha256(data).hexdigest()
 
@@ -88,7 +88,7 @@ def build_card(
             "fingerprint": train.index.fingerprint,
             "images": len(train.index),
             "unusable": dict(sorted(train.images.bad.counts.items())),
-            "selection": None if train.lineage is None else train.lineage.selection,
+            "exports": [] if train.lineage is None else list(train.lineage.exports),
             "weighted": train.weights_N is not None,
             "eval": None if config.data.eval is None else list(config.data.eval),
         },

@@ -22,6 +22,7 @@ FREE_FIELDS = frozenset(
         "data.memory_bytes",
         "data.max_bad",
         "teacher.weights",
+        "teacher.allow_code",
         "teacher.class_names",
     }
 )
@@ -29,20 +30,28 @@ FREE_FIELDS = frozenset(
 because what they name is compared by its content (teacher, training data)."""
 
 
-def run_identity(config: DistillConfig, *, teacher: str | None, data: str) -> dict[str, Any]:
+def run_identity(
+    config: DistillConfig, *, teacher: str | None, data: str, weights: str | None
+) -> dict[str, Any]:
     """What decides the result: field paths with their values, and fingerprints of the inputs.
 
     Args:
         config: of the run.
         teacher: the teacher's fingerprint.
         data: the training data's fingerprint.
+        weights: the fingerprint of the images' weights, None where there is no lineage.
     """
     fields = {
         path: value
         for path, value in _flatten(config.model_dump(mode="json"))
         if path not in FREE_FIELDS
     }
-    return {**fields, "teacher fingerprint": teacher, "training data fingerprint": data}
+    return {
+        **fields,
+        "teacher fingerprint": teacher,
+        "training data fingerprint": data,
+        "sample weights fingerprint": weights,
+    }
 
 
 def check_same_run(found: Mapping[str, Any], asked: Mapping[str, Any], *, where: str) -> None:

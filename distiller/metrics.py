@@ -30,8 +30,8 @@ class MetricsLog:
 
     def __init__(self, folder: Path, *, step: int) -> None:
         self._path = folder / "metrics.jsonl"
-        truncate_metrics(self._path, step=step)
         try:
+            truncate_metrics(self._path, step=step)
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
             raise StorageError(f"{self._path}: cannot be written ({error.strerror})") from error

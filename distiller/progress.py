@@ -64,11 +64,13 @@ def checkpoint_state(
 ) -> dict[str, Any]:
     """Tensors and plain values from which `restore` continues bit by bit.
 
-    There are no generators among them: every random number is derived from (seed, step).
+    There are no generators among them: every random number is derived from (seed, step). The
+    unusable images met so far are, so that a set read on demand counts each of them once.
     """
     transition, optimizer = session.objective.transition, session.transition_optimizer
     return {
         "identity": dict(identity),
+        "unusable": dict(session.train.images.bad.status_of),
         "progress": dict(vars(progress)),
         "student": session.student.state_dict(),
         "optimizer": session.optimizer.state_dict(),
@@ -91,8 +93,12 @@ def restore(session: Session, state: Mapping[str, Any]) -> Progress:
             transition.load_state_dict(state["transition"])
         if optimizer is not None:
             optimizer.load_state_dict(state["transition_optimizer"])
+        for image, status in state["unusable"].items():
+            session.train.images.bad.add_image(
+                image, status, example=session.train.index.describe(image)
+            )
         return Progress(**state["progress"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise CoursepackError(
             f"the checkpoint of step {state.get('step')} does not fit this run ({error}); it was "
             "written by another version: give another out to start over"

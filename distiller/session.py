@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from distiller.config import DistillConfig
 from distiller.data.image_batch import each_once
 from distiller.data.image_index import ImageIndex
+from distiller.data.lineage import Lineage, read_lineage
 from distiller.identity import run_identity
 from distiller.objective import NoisyOptions, Objective, SupervisedOptions, needs_teacher
 from distiller.optimizer import build_optimizer
@@ -85,12 +86,14 @@ class Inputs:
         teacher: None only where the configuration has none.
         loading: how any set of images is read.
         train_index: where the training images lie; nothing is decoded yet.
+        lineage: what the export that made the training shards says of them, if anything.
     """
 
     config: DistillConfig
     teacher: Teacher | None
     loading: Loading
     train_index: ImageIndex
+    lineage: Lineage | None
 
     def identity(self) -> dict[str, Any]:
         """What decides the run's result; see `distiller.identity`."""
@@ -98,6 +101,7 @@ class Inputs:
             self.config,
             teacher=None if self.teacher is None else self.teacher.fingerprint,
             data=self.train_index.fingerprint,
+            weights=None if self.lineage is None else self.lineage.fingerprint,
         )
 
 
@@ -118,7 +122,8 @@ def open_inputs(config: DistillConfig, *, device: torch.device, threads: int) ->
         class_names=None if teacher is None else teacher.class_names,
     )
     supervised = isinstance(config.objective, SupervisedOptions)
-    return Inputs(config, teacher, loading, loading.index(config.data.train, labelled=supervised))
+    train_index = loading.index(config.data.train, labelled=supervised)
+    return Inputs(config, teacher, loading, train_index, read_lineage(train_index))
 
 
 def open_session(inputs: Inputs, *, resuming: bool) -> Session:
@@ -140,10 +145,13 @@ def open_session(inputs: Inputs, *, resuming: bool) -> Session:
         in_channels=loading.preprocessing.channels,
         seed=config.seed,
     ).to(loading.device)
+    # A tenth faster on CPUs, more on GPUs; the numbers are those of the usual layout.
+    student = student.to(memory_format=torch.channels_last)
     evaluation = open_evaluation_set(loading)
     train = open_training_set(
         loading,
         inputs.train_index,
+        inputs.lineage,
         supervised=isinstance(config.objective, SupervisedOptions),
     )
     transition = _transition(config, teacher, loading, resuming=resuming)

@@ -7,7 +7,6 @@ Legend: B = batch, C = channels or classes, S = image side.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from distiller.card import build_card, read_card, write_card, write_student, write_transition
 from distiller.checkpoint import load_newest_checkpoint, save_checkpoint
+from distiller.clock import Clock
 from distiller.config import DistillConfig
 from distiller.data.order import index_batches
 from distiller.evaluate import evaluate, labelled_batches
@@ -143,7 +143,7 @@ def _train(
         stop=config.steps,
         seed=config.seed,
     )
-    clock = _Clock(progress.seconds)
+    clock = Clock(progress.seconds)
     with closing(train.images.batches(order)) as batches:
         for step, batch in enumerate(batches, start=progress.step):
             progress.add(train_step(session, batch, step=step, folder=out))
@@ -245,33 +245,3 @@ def _torch_settings(threads: int | None, device: torch.device) -> Iterator[int]:
             yield torch.get_num_threads()
         finally:
             torch.set_num_threads(before)
-
-
-class _Clock:
-    """Seconds of the whole run, and images per second of training alone."""
-
-    def __init__(self, seconds_before: float) -> None:
-        self._start = time.perf_counter() - seconds_before
-        self._mark = time.perf_counter()
-        self._busy, self._images = 0.0, 0
-
-    def count(self, images: int) -> None:
-        """Images of a finished step."""
-        now = time.perf_counter()
-        self._busy += now - self._mark
-        self._mark = now
-        self._images += images
-
-    def skip(self) -> None:
-        """What happened since the last count was no training."""
-        self._mark = time.perf_counter()
-
-    def rate(self) -> float:
-        """Images per second since the last call."""
-        rate = self._images / self._busy if self._busy > 0 else 0.0
-        self._busy, self._images = 0.0, 0
-        return rate
-
-    def seconds(self) -> float:
-        """Seconds of the run so far, those before an interruption included."""
-        return time.perf_counter() - self._start

@@ -16,7 +16,7 @@ from distiller.config import DataOptions
 from distiller.data.image_batch import ImageSet
 from distiller.data.image_index import ImageIndex, build_image_index
 from distiller.data.labels import label_extension, read_labels
-from distiller.data.lineage import Lineage, read_lineage
+from distiller.data.lineage import Lineage
 from distiller.data.open_images import open_images
 from distiller.randomness import Purpose, numpy_generator
 from selector.teachers.preprocess import Preprocessing
@@ -99,9 +99,10 @@ class EvaluationSet:
     labels_N: Tensor
 
 
-def open_training_set(loading: Loading, index: ImageIndex, *, supervised: bool) -> TrainingSet:
+def open_training_set(
+    loading: Loading, index: ImageIndex, lineage: Lineage | None, *, supervised: bool
+) -> TrainingSet:
     """The images of `index`; a missing label is an error only when `supervised`."""
-    lineage = read_lineage(index)
     return TrainingSet(
         labels_N=loading.labels(index) if supervised else None,
         images=loading.open(index),

@@ -61,12 +61,12 @@ def load_recipe(source: str | Mapping[str, Any], *, n: int | None = None) -> Rec
 def ready_recipes() -> dict[str, str]:
     """The recipes that come with coursepack: name -> YAML text."""
     folder = resources.files("selector") / "recipes"
-    files = sorted(folder.iterdir(), key=lambda file: file.name)
-    return {
+    found = {
         file.name.removesuffix(".yaml"): file.read_text(encoding="utf-8")
-        for file in files
+        for file in folder.iterdir()
         if file.name.endswith(".yaml")
     }
+    return dict(sorted(found.items()))
 
 
 def recipe_text(recipe: Recipe) -> str:

@@ -21,6 +21,7 @@ from shards.sample import (
     Data,
     SampleEntry,
     image_member,
+    is_hidden,
     is_safe_name,
     split_name,
 )
@@ -157,7 +158,7 @@ def _check(picks: Sequence[Pick]) -> None:
         for member in pick.entry.members:
             if split_name(member.name)[0] != pick.entry.key:
                 raise ValueError(f"member {member.name!r} is not one of sample {pick.entry.key!r}")
-        if not is_safe_name(f"{key}.x") or split_name(f"{key}.x") != (key, "x"):
+        if is_hidden(key) or not is_safe_name(f"{key}.x") or split_name(f"{key}.x") != (key, "x"):
             raise UsageError(
                 f"output key {key!r}: expected a relative path without dots at its end"
             )

@@ -8,6 +8,7 @@ decompression bomb; the limits here are checked before any pixel is decoded.
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from typing import Final, Literal
@@ -26,9 +27,10 @@ from shards.errors import ImageError
 from shards.limits import DecodeLimits
 from shards.orientation import as_stored, read_orientation, upright
 
-# Metadata these two cannot read is told by warnings, once per image, from every decode thread. What
-# matters here is whether there are pixels, and that is a return value or an error.
+# Metadata that Pillow cannot read is told by warnings and log lines, once per image, from every
+# decode thread. What matters here is whether there are pixels: a return value or an error.
 warnings.filterwarnings("ignore", module=r"PIL\.(Tiff|Png)ImagePlugin")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _PLUGINS: Final[tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...]] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile),
@@ -60,7 +62,8 @@ def decode_with_pillow(
     """Pixels uint8, (H, W, 3) for 3 channels and (H, W) for 1.
 
     First frame of an animation; alpha is dropped, not blended, as `convert("RGB")` does; 16 bits
-    become the upper 8, which is what Pillow itself does to 16-bit colour.
+    become the upper 8, which is what Pillow itself does to 16-bit colour. Strict about truncated
+    data unless the process has set Pillow's own `LOAD_TRUNCATED_IMAGES`.
 
     Raises:
         ImageError: undecodable, unsupported or too_large.

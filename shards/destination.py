@@ -45,6 +45,8 @@ def finish(out: str, prefix: str, identity: Mapping[str, Any], result: Mapping[s
 
 
 def _shards(out: str, prefix: str) -> list[str]:
+    if not storage.exists(out):  # an object store has no empty folders
+        return []
     ours = re.compile(re.escape(prefix) + r"-\d+\.tar")
     files = storage.list_files(out, ".tar")
     return [info.uri for info in files if ours.fullmatch(storage.name(info.uri))]

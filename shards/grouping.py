@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from shards.sample import (
     Data,
@@ -15,6 +16,25 @@ from shards.sample import (
     split_name,
 )
 from shards.tar_walk import TarDamage
+
+
+@dataclass(slots=True)
+class _Open:
+    """The sample that is being gathered; `repeated` if its key was that of the sample before."""
+
+    index: int
+    key: str
+    repeated: bool
+    members: list[Member] = field(default_factory=list)
+    data: list[Data] = field(default_factory=list)
+    unsafe: str | None = None
+
+    def has(self, extension: str) -> bool:
+        return extension in [member.extension for member in self.members]
+
+    def closed(self, error: str | None = None) -> Sample:
+        entry = SampleEntry(self.index, self.key, tuple(self.members))
+        return Sample(entry, tuple(self.data), error or self.unsafe)
 
 
 def group_samples(
@@ -34,78 +54,62 @@ def group_samples(
     Raises:
         TarDamage: at offset 0, where there is no tar at all.
     """
-    seen: dict[str, tuple[str, ...]] = {}
-    index = 0
-    key: str | None = None
-    members: list[Member] = []
-    data: list[Data] = []
-    unsafe: str | None = None
-    repeated = False
+    seen: dict[str, frozenset[str]] = {}
+    sample: _Open | None = None
 
-    def close(error: str | None) -> Sample:
-        assert key is not None
-        extensions = tuple(member.extension for member in members)
-        earlier = seen.get(key)
-        if earlier is None:
-            seen[key] = extensions
-        else:
-            if not repeated:
-                problems.append(_returning_key(shard, key, earlier, extensions))
-            seen[key] = earlier + extensions
-        entry = SampleEntry(index, key, tuple(members))
-        return Sample(entry, tuple(data), error or unsafe)
+    def tell(kind: str, member: str, detail: str) -> None:
+        problems.append(Problem(kind, shard, member, detail))
+
+    def close(done: _Open, error: str | None = None) -> Sample:
+        extensions = frozenset([member.extension for member in done.members])
+        earlier = seen.get(done.key)
+        if earlier is not None:
+            if not done.repeated and earlier.isdisjoint(extensions):
+                tell("split_sample", done.key, f"members of key {done.key!r} lie apart in the tar")
+            elif not done.repeated:
+                tell("duplicate_key", done.key, f"key {done.key!r} returns later in the shard")
+            extensions |= earlier
+        seen[done.key] = extensions
+        return done.closed(error)
 
     try:
         for member, content in walked:
-            member_key = split_name(member.name)[0]
+            key = split_name(member.name)[0]
             safe = is_safe_name(member.name)
-            if safe and is_hidden(member_key):
-                detail = f"member {member.name!r} has no key (its base name starts with a dot)"
-                problems.append(Problem("ignored_member", shard, member.name, detail))
+            if safe and is_hidden(key):
+                detail = f"member {member.name!r} has no key: its base name starts with a dot"
+                tell("ignored_member", member.name, detail)
                 continue
-            again = False
-            if member_key == key:
-                again = member.extension in [other.extension for other in members]
-            if again or member_key != key:
-                if key is not None:
-                    yield close(None)
-                    index += 1
-                key, members, data, unsafe, repeated = member_key, [], [], None, again
-                if again:
+            if sample is None:
+                sample = _Open(0, key, repeated=False)
+            elif key != sample.key or sample.has(member.extension):
+                repeated = key == sample.key
+                yield close(sample)
+                sample = _Open(sample.index + 1, key, repeated)
+                if repeated:
                     detail = f"key {key!r} has .{member.extension} twice; kept as two samples"
-                    problems.append(Problem("repeated_member", shard, member.name, detail))
+                    tell("repeated_member", member.name, detail)
             if not safe:
-                unsafe = f"unsafe member name {member.name!r}: it could be written elsewhere"
-                problems.append(Problem("unsafe_name", shard, member.name, unsafe))
-            members.append(member)
-            data.append(content)
+                sample.unsafe = f"unsafe member name {member.name!r}: it could be written elsewhere"
+                tell("unsafe_name", member.name, sample.unsafe)
+            sample.members.append(member)
+            sample.data.append(content)
     except TarDamage as damage:
         if damage.offset == 0:
             raise
-        problems.append(Problem(damage.kind, shard, damage.member or key or "", str(damage)))
-        error = f"{damage.kind} shard: {damage}"
         cut_key = None if damage.member is None else split_name(damage.member)[0]
-        if key is not None:
-            same_sample = cut_key is None or cut_key == key
-            yield close(error if same_sample else None)
-            index += 1
-            if same_sample:
-                return
+        error = f"{damage.kind} shard: {damage}"
+        tell(damage.kind, damage.member or (sample.key if sample else ""), str(damage))
+        if sample is not None and cut_key in (None, sample.key):
+            yield close(sample, error)
+            return
+        if sample is not None:
+            yield close(sample)
         if cut_key is not None and not is_hidden(cut_key):
-            key, members, data, unsafe, repeated = cut_key, [], [], None, True
-            yield close(error)
+            # Not closed by the rules above: an incomplete sample says nothing about its key.
+            yield _Open(sample.index + 1 if sample else 0, cut_key, repeated=False).closed(error)
         return
-    if key is not None:
-        yield close(None)
+    if sample is not None:
+        yield close(sample)
     else:
-        problems.append(Problem("empty", shard, "", "the shard holds no sample"))
-
-
-def _returning_key(
-    shard: str, key: str, earlier: tuple[str, ...], extensions: tuple[str, ...]
-) -> Problem:
-    if set(earlier).isdisjoint(extensions):
-        detail = f"members of key {key!r} lie apart in the tar; kept as separate samples"
-        return Problem("split_sample", shard, key, detail)
-    detail = f"key {key!r} returns later in the shard; kept as separate samples"
-    return Problem("duplicate_key", shard, key, detail)
+        tell("empty", "", "the shard holds no sample")

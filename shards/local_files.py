@@ -63,11 +63,6 @@ def read_range(uri: str, offset: int, length: int) -> bytes:
         return file.read(length)
 
 
-def put(uri: str, data: bytes | memoryview) -> None:
-    with storage_errors(uri, "write"), open(uri, "wb") as file:
-        file.write(data)
-
-
 def remove(uri: str) -> None:
     with storage_errors(uri, "remove"):
         Path(uri).unlink(missing_ok=True)

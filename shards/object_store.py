@@ -104,7 +104,8 @@ def _info(scheme: str, found: Any) -> FileInfo:
 def open_stream(uri: str) -> Iterator[BinaryIO]:
     filesystem, path = open_filesystem(uri)
     with storage_errors(uri, "read"):
-        stream = filesystem.open_input_stream(path)
+        # Left to itself, Arrow unpacks and packs whatever is called .gz.
+        stream = filesystem.open_input_stream(path, compression=None)
     with CheckedStream(stream, uri) as checked:
         yield cast(BinaryIO, checked)
 
@@ -120,7 +121,10 @@ def put(uri: str, data: bytes | memoryview) -> None:
     import pyarrow as pa
 
     filesystem, path = open_filesystem(uri)
-    with storage_errors(uri, "write"), filesystem.open_output_stream(path) as stream:
+    with (
+        storage_errors(uri, "write"),
+        filesystem.open_output_stream(path, compression=None) as stream,
+    ):
         stream.write(pa.py_buffer(data))
 
 

@@ -7,9 +7,11 @@ import mmap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO, cast
 
 from shards import storage
 from shards.errors import ShardError, StorageError
+from shards.file_info import FileInfo
 from shards.grouping import group_samples
 from shards.sample import Member, Problem, Sample
 from shards.stream import ForwardReader
@@ -30,11 +32,12 @@ class ShardReader:
             when that iteration has ended.
     """
 
-    def __init__(self, uri: str, view: memoryview | None) -> None:
-        self.uri = uri
-        self.compressed = is_compressed(uri)
+    def __init__(self, info: FileInfo, mapped: mmap.mmap | None) -> None:
+        self.uri = info.uri
+        self.compressed = is_compressed(info.uri)
         self.problems: list[Problem] = []
-        self._view = view
+        self._info = info
+        self._mapped = mapped
 
     def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """Yield samples start <= index < stop; the index counts all samples of the shard.
@@ -49,11 +52,12 @@ class ShardReader:
         if start < 0 or (stop is not None and stop < start):
             raise ValueError(f"samples({start}, {stop}): expected 0 <= start <= stop")
         self.problems = []
-        view = self._view
-        if view is not None:
+        if self._mapped is not None:
+            self._mapped.madvise(mmap.MADV_SEQUENTIAL)
+            view = memoryview(self._mapped)
             yield from self._select(lambda at, length: view[at : at + length], start, stop)
             return
-        with ForwardReader(lambda: _chunks(self.uri), shard=self.uri) as stream:
+        with ForwardReader(lambda: _chunks(self._info), shard=self.uri) as stream:
             yield from self._select(stream.fetch, start, stop)
 
     def _select(self, fetch: Fetch, start: int, stop: int | None) -> Iterator[Sample]:
@@ -83,8 +87,8 @@ class ShardReader:
                 f"{self.uri} is compressed and has no random access: iterate over it, or re-shard "
                 "the pool first with `coursepack shards build`"
             )
-        if self._view is not None:
-            data = bytes(self._view[member.offset : member.offset + member.size])
+        if self._mapped is not None:
+            data = self._mapped[member.offset : member.offset + member.size]
         else:
             data = storage.read_range(self.uri, member.offset, member.size)
         if len(data) < member.size:
@@ -120,16 +124,13 @@ def open_shard(uri: str) -> Iterator[ShardReader]:
             f"{uri} is empty (0 bytes); expected a tar. Write or copy it again", shard=uri
         )
     if not storage.is_local(uri) or is_compressed(uri):
-        yield ShardReader(uri, None)
+        yield ShardReader(info, None)
         return
     with storage.open_stream(uri) as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    mapped.madvise(mmap.MADV_SEQUENTIAL)
-    view = memoryview(mapped)
     try:
-        yield ShardReader(uri, view)
+        yield ShardReader(info, mapped)
     finally:
-        view.release()
         # Samples still referenced keep the mapping alive; the last one to go closes it.
         with suppress(BufferError):
             mapped.close()
@@ -137,25 +138,38 @@ def open_shard(uri: str) -> Iterator[ShardReader]:
 
 def is_compressed(uri: str) -> bool:
     """True for shards that have no random access."""
-    return uri.lower().endswith((".tar.gz", ".tgz"))
+    return storage.name(uri).lower().endswith((".tar.gz", ".tgz"))
 
 
-def _chunks(uri: str) -> Iterator[bytes]:
+def _chunks(info: FileInfo) -> Iterator[bytes]:
     """The (uncompressed) tar in pieces; all bytes before a damage are yielded before it raises."""
-    expected = storage.stat(uri).num_bytes
-    received = 0
-    with storage.open_stream(uri) as stream:
-        if is_compressed(uri):
-            yield from _decompressed(gzip.GzipFile(fileobj=stream))
+    with storage.open_stream(info.uri) as stream:
+        whole = _WholeStream(stream, info)
+        if is_compressed(info.uri):
+            yield from _decompressed(gzip.GzipFile(fileobj=cast(BinaryIO, whole), mode="rb"))
             return
-        while chunk := stream.read(CHUNK_BYTES):
-            received += len(chunk)
+        while chunk := whole.read(CHUNK_BYTES):
             yield chunk
-    if received < expected:
-        raise StorageError(
-            f"{uri}: the connection ended after {received} of {expected} bytes; try again",
-            retriable=True,
-        )
+
+
+class _WholeStream:
+    """A stream that ends where the listing said: a connection that is lost is no truncated tar."""
+
+    def __init__(self, stream: BinaryIO, info: FileInfo) -> None:
+        self._stream = stream
+        self._info = info
+        self._received = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._received += len(data)
+        if not data and size and self._received < self._info.num_bytes:
+            raise StorageError(
+                f"{self._info.uri}: the data ended after {self._received} of "
+                f"{self._info.num_bytes} bytes; run the same command again",
+                retriable=True,
+            )
+        return data
 
 
 def _decompressed(file: gzip.GzipFile) -> Iterator[bytes]:

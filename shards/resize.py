@@ -163,7 +163,7 @@ def _begin(out: str, how: Resizing, image_ext: Sequence[str], overwrite: bool) -
                 "another folder, or overwrite them (--overwrite)"
             )
         _remove_made(out)
-    elif any(info.uri.endswith(".tar") for info in storage.list_files(out)):
+    elif storage.exists(out) and storage.list_files(out, ".tar"):
         raise UsageError(f"{out} holds shards that no resizing made; choose another folder")
     write_bytes(record_uri, json.dumps(wanted, indent=1).encode() + b"\n")
 

@@ -31,7 +31,6 @@ class Backend(Protocol):
     def list_files(self, uri: str, recursive: bool) -> list[FileInfo]: ...
     def open_stream(self, uri: str) -> AbstractContextManager[BinaryIO]: ...
     def read_range(self, uri: str, offset: int, length: int) -> bytes: ...
-    def put(self, uri: str, data: bytes | memoryview) -> None: ...
     def remove(self, uri: str) -> None: ...
     def make_dirs(self, uri: str) -> None: ...
 
@@ -46,7 +45,7 @@ _BACKENDS: dict[str, Backend] = {
 
 
 def scheme(uri: str) -> str:
-    """ "file" for local paths, else what stands before `://`."""
+    """What stands before `://`, "file" for local paths."""
     head, separator, _ = uri.partition("://")
     return head.lower() if separator and head.isalnum() else "file"
 
@@ -144,15 +143,15 @@ def _expand_one(spec: str) -> list[FileInfo]:
 
 def _resolve(pattern: str) -> list[FileInfo]:
     """Shards named by one path without braces."""
-    wildcard = has_wildcard(pattern)
-    if is_local(pattern) and local_files.exists(pattern):
-        wildcard = False
-    if wildcard:
+    local = is_local(pattern)
+    # The ? of a web address starts its query.
+    path = urlsplit(pattern).path if scheme(pattern) in ("http", "https") else pattern
+    if has_wildcard(path) and not (local and local_files.exists(pattern)):
         found = [info for info in _matching(pattern) if _is_shard(info.uri)]
+    elif _is_shard(pattern) and not (local and is_dir(pattern)):
+        return [stat(pattern)]
     elif is_dir(pattern):
         found = [info for info in list_files(pattern) if _is_shard(info.uri)]
-    elif _is_shard(pattern):
-        return [stat(pattern)]
     else:
         stat(pattern)  # one that is missing is told as missing
         raise UsageError(f"{pattern} is no shard: expected a name in .tar, .tar.gz or .tgz")
@@ -200,9 +199,11 @@ def open_stream(uri: str) -> AbstractContextManager[BinaryIO]:
 
 
 def put(uri: str, data: bytes | memoryview) -> None:
-    """Write a remote object in one request; local files are written through `shards.atomic`."""
-    uri = normalize(uri)
-    backend(uri).put(uri, data)
+    """Write a whole remote object; local files are written through `shards.atomic`."""
+    if is_local(uri):
+        raise ValueError(f"{uri}: put is for remote objects")
+    place = object_store if scheme(uri) in ("s3", "gs") else http_files
+    place.put(uri, data)
 
 
 def remove(uri: str) -> None:

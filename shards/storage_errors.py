@@ -70,7 +70,8 @@ def as_storage_error(error: BaseException, uri: str, doing: str) -> StorageError
     text = str(error) or type(error).__name__
     if number in _FULL:
         return StorageError(
-            f"cannot {doing} {uri}: {_FULL[number]}. Free space, then run the same command again"
+            f"cannot {doing} {uri}: {_FULL[number]}. Free space, then run the same command again",
+            disk_full=True,
         )
     if isinstance(error, FileNotFoundError):
         return StorageError(f"{uri} does not exist; check the path")

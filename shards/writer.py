@@ -12,9 +12,11 @@ from shards import storage
 from shards.atomic import new_file
 from shards.errors import UsageError
 from shards.sample import Data, is_hidden, is_safe_name, split_name
-from shards.tar_walk import BLOCK
+from shards.tar_header import BLOCK
 
 END_OF_ARCHIVE = bytes(2 * BLOCK)
+MAX_NAME_BYTES = 4096
+"""What file systems take as a path."""
 
 
 def member_header(name: str, size: int) -> bytes:
@@ -133,18 +135,25 @@ def _named_members(key: str, members: Mapping[str, Data]) -> list[tuple[str, Dat
     """Member names, after checking that reading gives back the same key and extensions."""
     if not members:
         raise UsageError(f"sample {key!r} has no members")
-    lowered = [extension.lower() for extension in members]
-    if len(set(lowered)) != len(lowered):
+    if len({extension.lower() for extension in members}) != len(members):
         raise UsageError(f"sample {key!r} has an extension twice: {sorted(members)}")
     named = []
     for extension, data in members.items():
         name = f"{key}.{extension}"
-        if not extension or "/" in extension or split_name(name) != (key, extension.lower()):
+        if not extension or extension[0] == "." or "/" in extension:
+            raise UsageError(f"sample {key!r}: extension {extension!r}, expected one like 'jpg'")
+        if split_name(name)[0] != key:
             raise UsageError(
-                f"sample {key!r} with extension {extension!r} would be read back as "
-                f"{split_name(name)}: the base name of a key must not contain dots"
+                f"key {key!r} would be read back as {split_name(name)[0]!r}: the base name of a "
+                "key must not contain dots"
             )
         if is_hidden(key) or not is_safe_name(name):
             raise UsageError(f"unsafe or hidden member name {name!r}: expected a relative path")
+        try:
+            too_long = len(name.encode()) > MAX_NAME_BYTES
+        except UnicodeEncodeError as error:
+            raise UsageError(f"member name {name!r} cannot be encoded: {error}") from error
+        if too_long:
+            raise UsageError(f"member name {name[:80]!r}... is longer than {MAX_NAME_BYTES} bytes")
         named.append((name, data))
     return named

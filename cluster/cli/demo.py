@@ -25,8 +25,9 @@ def demo(
 ) -> None:
     """Run the whole loop on a laptop CPU, in minutes, without downloads.
 
-    A teacher of handwritten digits, a pool of glyphs that holds no such digit: score it, select
-    from it, train a student on the selection, and compare. Needs the extra `demo`.
+    A teacher of handwritten digits, and a pool of glyphs that holds none of them.
+
+    Scores the pool, selects from it, trains students, and compares them. Needs the extra demo.
     """
     with command("demo", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.demo.run import run_demo

@@ -33,8 +33,9 @@ def distill(
 ) -> None:
     """Train a student network on selected images.
 
-    Writes checkpoints, metrics, the weights of the last step and a card that says how they came
-    about. The same command continues a training that was stopped.
+    Writes checkpoints, metrics, the weights of the last step, and a card that tells their origin.
+
+    The same command continues a training that was stopped.
     """
     with command("distill", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.config import parse_assignments

@@ -30,8 +30,7 @@ def export(
 ) -> None:
     """Copy a selection into shards: original bytes, all members, shuffled.
 
-    Beside the shards, lineage.parquet says for each sample which row of the run it is, and its
-    weight.
+    Beside the shards, lineage.parquet names the row of the run behind each sample, and its weight.
     """
     with command("export", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.verbs.export import export as run_export

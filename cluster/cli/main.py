@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import demo, distill, score, select, shards
+from cluster.cli import demo, distill, export, query, score, select, shards
 from cluster.cli.plain import to_json
 
 
@@ -70,7 +70,9 @@ def options(
 app.add_typer(demo.app)
 app.add_typer(shards.app, name="shards")
 app.add_typer(score.app)
+app.add_typer(query.app)
 app.add_typer(select.app)
+app.add_typer(export.app)
 app.add_typer(distill.app)
 
 
@@ -82,3 +84,7 @@ def main() -> None:
             with contextlib.suppress(OSError):
                 stream.reconfigure(errors="backslashreplace")
     app(prog_name="coursepack")
+
+
+if __name__ == "__main__":
+    main()

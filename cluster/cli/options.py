@@ -21,13 +21,15 @@ Run = Annotated[
     typer.Argument(metavar="RUN", help="Folder or URI of a run made by `coursepack score`."),
 ]
 
-Pool = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="POOL...",
-        help="Shards: folders, .tar files, globs, brace patterns; local, s3://, gs:// or http(s).",
-    ),
-]
+_POOL = typer.Argument(
+    metavar="POOL",
+    help="Shards: folders, .tar files, globs, brace patterns; local, s3://, gs:// or http(s).",
+)
+
+Pool = Annotated[list[str], _POOL]
+
+PoolOrConfig = Annotated[list[str] | None, _POOL]
+"""A pool that a configuration file may name instead."""
 
 OutPool = Annotated[
     str,
@@ -57,7 +59,7 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Override one field of the configuration, e.g. optimizer.lr=0.05; repeatable.",
+        help="Override one field, e.g. teacher.num_classes=10; repeatable.",
     ),
 ]
 

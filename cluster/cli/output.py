@@ -135,8 +135,16 @@ def command(verb: str, *, as_json: bool, debug: bool, continues: bool = False) -
     except KeyboardInterrupt as error:
         if debug:
             traceback.print_exc()
-        again = "the same command continues" if continues else "nothing half-done is left behind"
+        again = (
+            "the same command continues"
+            if continues
+            else "nothing half-done is left behind; run the same command again"
+        )
         out.fail(error, f"interrupted; {again}", exit_code=INTERRUPTED)
+    except OSError as error:  # a full disk, a missing permission: trouble of the place, no bug
+        if debug:
+            traceback.print_exc()
+        out.fail(error, f"error: {error} (COURSEPACK_DEBUG=1 shows where)", exit_code=1)
     except Exception as error:  # the last resort: a bug must not look like a user's mistake
         out.fail(error, _internal_error(error, debug=debug), exit_code=1)
     if out.exit_code:

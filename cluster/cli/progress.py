@@ -53,11 +53,15 @@ class Meter:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the work is done at the present rate; None while unknown."""
+        """Seconds until the work is done at the present rate; None while unknown.
+
+        It goes on falling between two reports, which may lie minutes apart.
+        """
         if not self._seen or self.rate <= 0:
             return None
-        latest = self._seen[-1][1]
-        return max(0.0, latest.total - latest.done) / self.rate
+        at, latest = self._seen[-1]
+        left = (latest.total - latest.done) / self.rate - (self._clock() - at)
+        return max(0.0, left)
 
     def describe(self) -> str:
         """One line: share, amount, rate, time left."""
@@ -129,18 +133,24 @@ def _plain_lines(verb: str, stream: TextIO, clock: Clock) -> OnProgress:
 @contextmanager
 def _bar(verb: str, stream: TextIO, clock: Clock) -> Iterator[OnProgress]:
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
+    from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
     from rich.progress import Progress as Display
+    from rich.text import Text
 
     meter = Meter(clock)
+
+    class Facts(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(meter.describe())
+
     display = Display(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[facts]}", markup=False),
+        Facts(),
         console=Console(file=stream, force_terminal=True),
     )
     with display:
-        task = display.add_task(verb, total=None, facts="starting")
+        task = display.add_task(verb, total=None)
 
         def on_progress(progress: Progress) -> None:
             meter.update(progress)
@@ -148,12 +158,7 @@ def _bar(verb: str, stream: TextIO, clock: Clock) -> Iterator[OnProgress]:
                 display.console.print(
                     f"{verb}: {printable(progress.note)}", markup=False, highlight=False
                 )
-            display.update(
-                task,
-                total=progress.total or None,
-                completed=progress.done,
-                facts=meter.describe(),
-            )
+            display.update(task, total=progress.total or None, completed=progress.done)
 
         yield on_progress
 

@@ -24,7 +24,7 @@ def query(
     run: Run,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT statement (DuckDB).")],
     form: Annotated[
-        str,
+        Format,
         typer.Option("--format", metavar="|".join(get_args(Format)), help="How rows are written."),
     ] = "table",
     out: Annotated[
@@ -35,9 +35,13 @@ def query(
 ) -> None:
     """Ask the tables of a run with SQL.
 
-    Views: scores, shards, classes, members, one for each kind of fact, and selection_NAME for each
-    selection. Read-only; the query reaches nothing outside the run. --format json prints an array
-    of rows, --json an object with columns and rows.
+    Views: scores, shards, classes, members, one for each kind of fact, one for each selection.
+
+    The view of a selection is called selection_NAME; in double quotes where that is no plain word.
+
+    Read-only; the query reaches nothing outside the run.
+
+    With --format json an array of rows is printed, with --json an object that holds them.
     """
     with command("query", as_json=as_json, debug=debug) as output:
         _check_format(form, out, output)
@@ -68,10 +72,8 @@ def query(
             output.write_bytes(encode(rows, form))
 
 
-def _check_format(form: str, out: str | None, output: Output) -> None:
+def _check_format(form: Format, out: str | None, output: Output) -> None:
     from shards.errors import UsageError
 
-    if form not in get_args(Format):
-        raise UsageError(f"--format {form}: expected one of {', '.join(get_args(Format))}")
     if form == "parquet" and out is None and not output.as_json and output.stdout.isatty():
         raise UsageError("--format parquet is binary: add --out FILE, or redirect stdout")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, example
+from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, PoolOrConfig, example
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -19,13 +19,7 @@ _EXAMPLES = example(
 
 @app.command(epilog=_EXAMPLES)
 def score(
-    pool: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[POOL]...",
-            help="Shards: folders, .tar files, globs, brace patterns; local, s3://, gs://, http(s).",
-        ),
-    ] = None,
+    pool: PoolOrConfig = None,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="RUN", help="Folder or URI of the run; made or continued."),
@@ -57,7 +51,7 @@ def score(
         ),
     ] = None,
     executor: Annotated[
-        str | None,
+        Literal["local", "ray"] | None,
         typer.Option(
             "--executor", metavar="local|ray", help="Where to run; ray if an address is given."
         ),
@@ -91,8 +85,9 @@ def score(
 ) -> None:
     """Score every image of a pool with a teacher.
 
-    Writes one row per image, failed ones included, into the tables of a run. The same command
-    continues a run that was stopped, and adds shards that are new in the pool.
+    Writes one row per image, failed ones included, into the tables of a run.
+
+    The same command continues a run that was stopped, and adds shards that are new in the pool.
     """
     with command("score", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.config import load_config, parse_assignments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,33 +25,46 @@ def select(
         typer.Option("--recipe", metavar="FILE|NAME", help="A recipe file, or one that ships."),
     ],
     name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="Name of the selection that is made.")
-    ],
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Name of the selection; the recipe's own."),
+    ] = None,
     n: Annotated[
         int | None,
         typer.Option("--n", metavar="N", min=1, help="Images to take, instead of the recipe's n."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a selection of that name.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Select images by a recipe.
 
-    A query over facts that are there: takes seconds, needs no GPU, and reads no image.
+    A query over facts that are there: it takes seconds, needs no GPU, and reads no image.
     """
     with command("select", as_json=as_json, debug=debug) as output:
         from cluster.cli.tables import text_table
         from cluster.verbs.select import select as run_select
 
-        selection = run_select(run, recipe=recipe, name=name, n=n)
-        steps = selection.stats["steps"]
-        table = text_table(
-            ["step", "in", "out"],
-            [[step["step"], step["in"], step["out"]] for step in steps],
-            right=["in", "out"],
+        selection = run_select(run, recipe=recipe, name=name, n=n, overwrite=overwrite)
+        for warning in selection.stats["warnings"]:
+            output.say(f"warning: {warning}")
+        steps = text_table(
+            ["step", "rows in", "rows out"],
+            [
+                [step["label"], step["rows_in"], step["rows_out"]]
+                for step in selection.stats["steps"]
+            ],
+            right=["rows in", "rows out"],
         )
+        there = "" if selection.written else ", there already"
         output.finish(
             selection,
-            text=[table, f"{selection.num_rows:,} images in {selection.path}"],
+            text=[
+                *([steps] if selection.stats["steps"] else []),
+                f"{selection.num_rows:,} of {selection.stats['num_pool_rows']:,} images: "
+                f"{selection.path}{there}",
+            ],
         )
 
 
@@ -60,7 +73,7 @@ def explain(
     run: Run,
     key: Annotated[
         str,
-        typer.Argument(metavar="KEY", help="Key of a sample, or its row_id; every match is told."),
+        typer.Argument(metavar="KEY", help="Key, row_id or content hash; every match is told."),
     ],
     selection: Selection,
     as_json: AsJson = False,
@@ -71,7 +84,7 @@ def explain(
         from cluster.verbs.explain import explain as run_explain
 
         matches = run_explain(run, key, selection=selection)
-        output.finish({"matches": matches}, text=_describe(matches))
+        output.finish({"matches": matches}, text=_explanation(matches))
 
 
 @app.command(epilog=example("coursepack report run/ --selection top600k"))
@@ -91,3 +104,16 @@ def report(
 
         path = run_report(run, selection=selection, out=out)
         output.finish({"report": path}, text=[f"report: {path}"])
+
+
+def _explanation(matches: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for match in matches:
+        name = match["class_name"] or match["pseudo_label"]
+        class_text = "" if name is None else f", class {name}"
+        lines.append(f"{match['key']} (row_id {match['row_id']}, {match['shard']}{class_text})")
+        lines.append(f"  {match['why']}")
+        for step in match["steps"]:
+            reason = f": {step['text']}" if step["text"] else ""
+            lines.append(f"    {step['decision']:<11} {step['label']}{reason}")
+    return lines

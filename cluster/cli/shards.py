@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,7 +33,7 @@ def build(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="A folder of images, an .npz, .npy or idx file, torchvision:NAME, or tars.",
         ),
     ],
@@ -48,7 +48,7 @@ def build(
         int, typer.Option("--max-bytes", metavar="N", min=1, help="Bytes per shard.")
     ] = 1 << 30,
     class_folders: Annotated[
-        str | None,
+        Literal["auto", "yes", "no"] | None,
         typer.Option(
             "--class-folders", metavar="auto|yes|no", help="Folder: is the first folder the class?"
         ),
@@ -76,10 +76,11 @@ def build(
 ) -> None:
     """Make shards from images of any kind.
 
-    Image files keep their bytes, arrays become lossless PNG, labels become .cls members. The same
-    input gives the same bytes.
+    Image files keep their bytes, arrays become lossless PNG, labels become .cls members.
+
+    The same input gives the same bytes.
     """
-    with command("shards build", as_json=as_json, debug=debug, continues=True) as output:
+    with command("shards build", as_json=as_json, debug=debug) as output:
         from cluster.bad_budget import BadBudget
         from cluster.pool_loss import pool_loss
         from cluster.verbs.build import SourceOptions
@@ -130,14 +131,15 @@ def verify(
 ) -> None:
     """Read every byte of every shard and list what is wrong.
 
-    Nothing is repaired. Exit code 3 when there are problems. With --json the hash of each shard is
-    told, too.
+    Nothing is repaired; the exit code is 3 when there are problems.
+
+    With --json, the hash of each shard is told too.
     """
     with command("shards verify", as_json=as_json, debug=debug) as output:
         from cluster.verbs.verify import verify as run
 
         with output.progress() as on_progress:
-            report = run(pool, decode_images=decode, threads=threads, on_progress=on_progress)
+            report = run(pool, decode=decode, threads=threads, on_progress=on_progress)
         count = len(report.problems)
         output.finish(
             report,
@@ -181,13 +183,14 @@ def resize(
         int | None, typer.Option("--exact", metavar="S", help="Resize to exactly S x S pixels.")
     ] = None,
     interpolation: Annotated[
-        str,
+        Literal["box", "bilinear", "bicubic", "lanczos"],
         typer.Option(
             "--interpolation", metavar="FILTER", help="box, bilinear, bicubic or lanczos."
         ),
     ] = "bilinear",
     encoding: Annotated[
-        str, typer.Option("--encoding", metavar="jpeg|png", help="png keeps the pixels exactly.")
+        Literal["jpeg", "png"],
+        typer.Option("--encoding", metavar="jpeg|png", help="png keeps the pixels exactly."),
     ] = "jpeg",
     quality: Annotated[
         int, typer.Option("--quality", metavar="Q", min=1, max=100, help="JPEG quality.")
@@ -203,7 +206,9 @@ def resize(
 ) -> None:
     """Write a pool anew with smaller images, which every later pass decodes faster.
 
-    All other members are kept. The same command continues where it was stopped.
+    All other members are kept.
+
+    The same command continues where it was stopped.
     """
     with command("shards resize", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.bad_budget import BadBudget

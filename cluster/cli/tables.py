@@ -20,9 +20,9 @@ MAX_ROWS_SHOWN = 1000
 """A table for eyes stops here; the other formats hold every row."""
 
 
-def rich_table(rows: pa.Table) -> Table:
-    """At most `MAX_ROWS_SHOWN` rows, numbers to the right, nothing read as markup."""
-    shown = json.loads(encode(rows.slice(0, MAX_ROWS_SHOWN), "json"))
+def rich_table(rows: pa.Table, *, limit: int | None = MAX_ROWS_SHOWN) -> Table:
+    """At most `limit` rows, numbers to the right, nothing read as markup."""
+    shown = json.loads(encode(rows.slice(0, limit), "json"))
     numeric = {field.name for field in rows.schema if _is_number(field.type)}
     return text_table(
         rows.column_names,
@@ -91,7 +91,7 @@ def _encode_table(rows: pa.Table) -> bytes:
     from rich.console import Console
 
     sink = io.StringIO()
-    Console(file=sink, width=10_000, highlight=False).print(rich_table(rows))
+    Console(file=sink, width=10_000, highlight=False).print(rich_table(rows, limit=None))
     return sink.getvalue().encode()
 
 

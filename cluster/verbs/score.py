@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -33,7 +34,7 @@ from selector.tables.read import dataset
 from selector.tables.write import write_table_list
 from selector.teachers.load import Teacher, load_teacher
 from shards import atomic, storage
-from shards.errors import UsageError
+from shards.errors import CoursepackError, UsageError
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,12 @@ def score(
         tally, started = _Tally(), time.monotonic()
         try:
             _run_parts(run, stage, plan, state, tally, on_progress or _ignore)
-        finally:  # whatever ended the loop, what is done is readable
-            lock.check()
-            _commit_tables(run)
+        except BaseException:
+            # Whatever ended the loop, what is done is readable, if that can still be written.
+            with contextlib.suppress(CoursepackError):
+                _commit_tables(run, lock)
+            raise
+        _commit_tables(run, lock)
         wall_s = time.monotonic() - started
         speed = throughput(tally.counters, wall_s=wall_s, workers=plan.actors)
         if tally.parts:
@@ -266,7 +270,8 @@ def _start_note(plan: Plan, parts: int) -> str:
     )
 
 
-def _commit_tables(run: Run) -> None:
+def _commit_tables(run: Run, lock: RunLock) -> None:
+    lock.check()
     parts = sorted(run.ledger.listing())
     if parts:
         write_table_list(run.layout, "scores", map(run.layout.scores_part, parts))

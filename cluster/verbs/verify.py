@@ -13,7 +13,7 @@ from shards.verify import verify as verify_shards
 def verify(
     pool: Sequence[str],
     *,
-    decode_images: bool = False,
+    decode: bool = False,
     threads: int = 2,
     on_progress: OnProgress | None = None,
 ) -> VerifyReport:
@@ -21,7 +21,7 @@ def verify(
 
     Args:
         pool: Folders, files, globs, brace patterns or URIs of tar shards.
-        decode_images: Decode every image too, so that damaged ones are problems.
+        decode: Decode every image too, so that damaged ones are problems.
         threads: Shards read at the same time.
 
     Raises:
@@ -36,4 +36,4 @@ def verify(
         if on_progress is not None:
             on_progress(Progress(done, total, images=images))
 
-    return verify_shards(pool, decode_images=decode_images, threads=threads, on_shard=on_shard)
+    return verify_shards(pool, decode=decode, threads=threads, on_shard=on_shard)

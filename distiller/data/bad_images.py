@@ -1,4 +1,4 @@
-"""How many images could not be used, why, and when there are too many to go on."""
+"""Which images could not be used, why, and when there are too many to go on."""
 
 from __future__ import annotations
 
@@ -8,26 +8,44 @@ from shards.errors import CoursepackError
 
 
 class BadImages:
-    """Counts of unusable samples by status, held against a budget.
+    """Unusable samples of a set, held against a budget.
 
     Args:
         num_samples: samples of the set, unusable ones included.
         max_bad: below 1 a share of the samples, from 1 on a count.
-        example_limit: how many are remembered with their reason, for the message.
+
+    Attributes:
+        status_of: image number -> why it cannot be used, for each one met so far.
     """
 
-    def __init__(self, num_samples: int, *, max_bad: float, example_limit: int = 3) -> None:
+    def __init__(self, num_samples: int, *, max_bad: float) -> None:
         self.num_samples = num_samples
         self.max_bad = max_bad
-        self.counts: Counter[str] = Counter()
-        self.examples: list[str] = []
-        self._example_limit = example_limit
+        self.status_of: dict[int, str] = {}
+        self._without_image: Counter[str] = Counter()
+        self._examples: list[str] = []
 
-    def add(self, status: str, count: int = 1, *, example: str | None = None) -> None:
-        """Count unusable samples; `example` says which one and why."""
-        self.counts[status] += count
-        if example is not None and len(self.examples) < self._example_limit:
-            self.examples.append(example)
+    def add_samples(self, status: str, count: int) -> None:
+        """Count samples that have no image number because they have no usable image."""
+        self._without_image[status] += count
+
+    def add_image(self, image: int, status: str, *, example: str) -> None:
+        """Count one image; each counts once, however often it is met.
+
+        Args:
+            image: its number in the set.
+            status: why it cannot be used, in one word.
+            example: which one and why, for the message.
+        """
+        if image not in self.status_of:
+            self.status_of[image] = status
+            if len(self._examples) < 3:
+                self._examples.append(example)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Unusable samples met so far, by status."""
+        return self._without_image + Counter(self.status_of.values())
 
     @property
     def allowed(self) -> float:
@@ -40,12 +58,13 @@ class BadImages:
         Raises:
             CoursepackError: with the counts, the first examples and what to do.
         """
-        total = self.counts.total()
-        if total > self.allowed:
-            by_status = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items()))
-            raise CoursepackError(
-                f"{total} of {self.num_samples} samples are unusable ({by_status}), more than "
-                f"data.max_bad = {self.max_bad:g} allows. First: {'; '.join(self.examples)}. "
-                "Repair the shards (`coursepack shards verify` lists what is wrong) or raise "
-                "data.max_bad"
-            )
+        total = self._without_image.total() + len(self.status_of)
+        if total <= self.allowed:
+            return
+        by_status = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items()))
+        examples = f" First: {'; '.join(self._examples)}." if self._examples else ""
+        raise CoursepackError(
+            f"{total} of {self.num_samples} samples are unusable ({by_status}), more than "
+            f"data.max_bad = {self.max_bad:g} allows.{examples} Repair the shards "
+            "(`coursepack shards verify` lists what is wrong) or raise data.max_bad"
+        )

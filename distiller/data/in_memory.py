@@ -85,7 +85,7 @@ def load_into_memory(
     def finish(future: Future[list[tuple[int, ImageError]]]) -> None:
         for image, error in future.result():
             is_good_N[image] = False
-            bad.add(error.status, example=f"{index.describe(image)}: {error}")
+            bad.add_image(image, error.status, example=f"{index.describe(image)}: {error}")
 
     in_flight: deque[Future[list[tuple[int, ImageError]]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:

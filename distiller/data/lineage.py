@@ -8,6 +8,7 @@ Legend: N = images of the index.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 
@@ -29,11 +30,13 @@ class Lineage:
 
     Attributes:
         weights_N: (N,) float32 that average 1, or None when all are equal.
-        selection: what the export names as its selection, by folder.
+        exports: per folder, what its lineage names: folder, run, selection.
+        fingerprint: sha256 over the weights of all images.
     """
 
     weights_N: Tensor | None
-    selection: dict[str, str]
+    exports: tuple[dict[str, str], ...]
+    fingerprint: str
 
 
 def read_lineage(index: ImageIndex) -> Lineage | None:
@@ -47,14 +50,15 @@ def read_lineage(index: ImageIndex) -> Lineage | None:
     """
     folders = [info.uri.rpartition("/")[0] for info in index.shards]
     weights_N = np.ones(len(index), dtype=np.float64)
-    selection: dict[str, str] = {}
+    exports: list[dict[str, str]] = []
     for folder in sorted(set(folders)):
         uri = storage.join(folder, FILE_NAME)
         if not storage.exists(uri):
             continue
         table = pq.read_table(io.BytesIO(storage.read_bytes(uri)))
         metadata = table.schema.metadata or {}
-        selection[folder] = metadata.get(b"selection", b"").decode()
+        named = {name: metadata.get(name.encode(), b"").decode() for name in ("run", "selection")}
+        exports.append({"folder": folder, **named})
         missing = {"shard", "index", "weight"} - set(table.column_names)
         if missing:
             raise UsageError(
@@ -80,9 +84,13 @@ def read_lineage(index: ImageIndex) -> Lineage | None:
                     f"{uri} knows nothing of {name} sample {error.args[0][1]}: the folder holds "
                     "shards of several exports; keep each export in a folder of its own"
                 ) from error
-    if not selection:
+    if not exports:
         return None
-    return Lineage(weights_N=_normalised(weights_N), selection=selection)
+    return Lineage(
+        weights_N=_normalised(weights_N),
+        exports=tuple(exports),
+        fingerprint=hashlib.sha256(weights_N.tobytes()).hexdigest(),
+    )
 
 
 def _normalised(weights_N: np.ndarray) -> Tensor | None:

@@ -77,7 +77,6 @@ class OnDemandImages:
         self._threads = threads
         self._limits = limits
         self._device = device
-        self._known_bad: set[int] = set()
 
     @property
     def num_images(self) -> int:
@@ -108,10 +107,8 @@ class OnDemandImages:
         parts = [future.result() for future in futures]
         for part in parts:
             for image, error in part.failures:
-                # Two jobs may meet the same bad image before either has told of it.
-                if image not in self._known_bad:
-                    self._known_bad.add(image)
-                    self.bad.add(error.status, example=f"{self._index.describe(image)}: {error}")
+                where = self._index.describe(image)
+                self.bad.add_image(image, error.status, example=f"{where}: {error}")
         self.bad.check()
         images_BCSS = torch.from_numpy(np.stack([p for part in parts for p in part.pixels]))
         if self._device.type == "cuda":
@@ -123,7 +120,7 @@ class OnDemandImages:
         for image in asked:
             for step in range(len(self._index)):
                 candidate = (image + step) % len(self._index)
-                if candidate in self._known_bad:
+                if candidate in self.bad.status_of:
                     continue
                 try:
                     pixels = self._load(candidate)

@@ -46,7 +46,7 @@ def open_images(
     """
     bad = BadImages(index.num_samples, max_bad=max_bad)
     for reason, count in index.skipped.items():
-        bad.add(reason, count)
+        bad.add_samples(reason, count)
     bad.check()
     if decoded_bytes(len(index), preprocessing) <= memory_bytes:
         return load_into_memory(

@@ -64,9 +64,11 @@ def noisy_cross_entropy(
         )
     precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
     log_p_NC = F.log_softmax(student_logits_NC.to(precision), dim=1)
-    # log 0 would turn the gradient into 0 * inf = nan; below the smallest normal number an entry
-    # contributes nothing anyway.
-    smallest = torch.finfo(precision).tiny
-    log_transition_CC = transition_CC.to(precision).clamp_min(smallest).log()
+    transition_CC = transition_CC.to(precision)
+    # A zero takes part as log 0 = -inf but is kept from the logarithm, whose gradient there
+    # would be 0 * inf = nan.
+    is_zero_CC = transition_CC <= 0
+    log_transition_CC = transition_CC.masked_fill(is_zero_CC, 1.0).log()
+    log_transition_CC = log_transition_CC.masked_fill(is_zero_CC, float("-inf"))
     log_noisy_N = torch.logsumexp(log_transition_CC[labels_N] + log_p_NC, dim=1)
     return weighted_mean(-log_noisy_N, weights_N)

@@ -67,13 +67,17 @@ def rankable(columns: Columns) -> Mask:
 
 def best_first(columns: Columns) -> IntArray:
     """Indices (N,) that sort the rows by the total order; no order may be NaN."""
-    index = np.argsort(columns.order, kind="stable")
+    index = np.argsort(columns.order)
     return _settle_ties(columns, index, columns.order[index])
 
 
 def best_first_by_group(columns: Columns) -> IntArray:
     """Indices (N,) that sort the rows by group, and by the total order within a group."""
-    index = np.lexsort((columns.order, columns.group))
+    index = np.argsort(columns.order)
+    # NumPy sorts 16-bit integers by radix: a small part of what the scores took.
+    small = len(index) > 0 and columns.group.max() < 2**15
+    group = columns.group.astype(np.int16) if small else columns.group
+    index = index[np.argsort(group[index], kind="stable")]
     order, group = columns.order[index], columns.group[index]
     return _settle_ties(columns, index, order, group)
 

@@ -29,13 +29,12 @@ def gaps_to_best(logits_NC: Tensor) -> tuple[Tensor, Tensor]:
     if logits_NC.ndim != 2 or logits_NC.shape[1] < 1:
         raise ValueError(f"logits have shape {tuple(logits_NC.shape)}; expected (N, C) with C >= 1")
     logits_NC = logits_NC.double()
-    # argmax of equal values is unspecified in torch; the first one is the stated rule.
-    best_N1 = logits_NC.amax(dim=1, keepdim=True)
-    label_N = (logits_NC == best_N1).int().argmax(dim=1)
+    label_N1 = logits_NC.argmax(dim=1, keepdim=True)  # the first one among equals
+    best_N1 = logits_NC.gather(1, label_N1)
     gap_NC = best_N1 - logits_NC
     # The argmax moves to column 0 and is cut off, so its exp(0) = 1 never meets the small rest.
-    gap_NC.scatter_(1, label_N[:, None], gap_NC[:, :1])
-    return label_N, gap_NC[:, 1:]
+    gap_NC.scatter_(1, label_N1, gap_NC[:, :1].clone())
+    return label_N1[:, 0], gap_NC[:, 1:]
 
 
 def noise_value(logits_NC: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
-"""The reader thread: samples of a shard into slots of the ring, decode jobs into the pool."""
+"""The reader thread: samples of a shard into slots of the ring, decode jobs to the workers."""
 
 from __future__ import annotations
 
 import queue
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
 from selector.scoring.ring import Ring, Slot
 from selector.scoring.task import ScoreTask
+from selector.scoring.workers import Urgency, Workers
 from shards.reader import open_shard
 from shards.sample import DAMAGE_KINDS, Problem, Sample
 
@@ -33,7 +33,7 @@ def read_shard(
     task: ScoreTask,
     *,
     ring: Ring[DecodeTimes],
-    decoders: Executor,
+    workers: Workers,
     options: DecodeOptions,
     out: queue.SimpleQueue[ReadItem],
 ) -> None:
@@ -53,14 +53,18 @@ def read_shard(
                 job.append((len(slot.rows), sample))
                 slot.rows.add(sample.entry)
                 if len(job) == JOB_ROWS or slot.is_full:
-                    slot.jobs.append(decoders.submit(run_decode_job, slot, job, options))
+                    slot.jobs.append(
+                        workers.submit(Urgency.DECODE, run_decode_job, slot, job, options)
+                    )
                     job = []
                 if slot.is_full:
                     out.put(slot)
                     slot = None
             if slot is not None:
                 if job:
-                    slot.jobs.append(decoders.submit(run_decode_job, slot, job, options))
+                    slot.jobs.append(
+                        workers.submit(Urgency.DECODE, run_decode_job, slot, job, options)
+                    )
                 slot.pad()
                 out.put(slot)
             out.put(EndOfShard(tuple(shard.problems)))

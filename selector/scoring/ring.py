@@ -20,9 +20,6 @@ from torch import Tensor
 
 from selector.scoring.rows import RowBatch
 
-NUM_SLOTS = 4
-"""One in the model, one being decoded, one being read, one to even out uneven images."""
-
 T = TypeVar("T")
 
 
@@ -57,20 +54,27 @@ class Slot(Generic[T]):
 
 
 class Ring(Generic[T]):
-    """NUM_SLOTS slots, handed out and taken back.
+    """Slots, handed out and taken back.
 
     Args:
+        num_slots: batches in memory. Three more than run in the model at once: one being decoded,
+            one being read, one to even out uneven images.
         batch_size: rows of a slot.
         input_size: (C, S, S).
         pinned: page-locked memory, for copies to a GPU.
     """
 
     def __init__(
-        self, *, batch_size: int, input_size: tuple[int, int, int], pinned: bool = False
+        self,
+        *,
+        num_slots: int,
+        batch_size: int,
+        input_size: tuple[int, int, int],
+        pinned: bool = False,
     ) -> None:
         channels, height, width = input_size
         self._slots: list[Slot[T]] = []
-        for _ in range(NUM_SLOTS):
+        for _ in range(num_slots):
             memory = torch.zeros(
                 (batch_size, height, width, channels), dtype=torch.uint8, pin_memory=pinned
             )

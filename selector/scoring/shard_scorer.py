@@ -1,19 +1,20 @@
 """One shard in, one part out: the model loop, with reading, decoding and writing around it.
 
-    reader thread -> decode threads -> ring of batches -> model (the caller's thread) -> writer
+    reader thread -> samples -> workers decode -> ring of batches -> workers run the model
+                                                                 -> writer thread -> Parquet
 
-The model is always run on whole batches of one shape, and an image's place in its batch follows
-from its index alone, so the bytes of a part do not depend on threads, timing or how a shard was
-divided into tasks.
+The caller's thread only waits and passes on, in order. The model is always run on whole batches of
+one shape by one thread, and an image's place in its batch follows from its index alone, so the
+bytes of a part do not depend on threads, timing or how a shard was divided into tasks.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from time import perf_counter
 from types import TracebackType
 
@@ -26,6 +27,7 @@ from selector.scoring.ring import Ring, Slot
 from selector.scoring.rows import RowBatch
 from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import PartResult, ScoreTask
+from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
 from selector.teachers.load import load_teacher
@@ -44,9 +46,8 @@ class ShardScorer:
     Args:
         spec: what to compute.
         batch_size: images per forward pass; 64 suits CPUs, whose caches larger batches overflow.
-        threads: of the model, and as many decode threads; the operating system shares the cores.
-            Sets torch's thread count for the process.
-        device: torch device of the teacher.
+        threads: computing threads, which decode and, on a CPU, run the model.
+        device: torch device of the teacher; another than "cpu" has a thread of its own.
         breadcrumb: told which images are being decoded, for whoever survives a crash.
 
     Raises:
@@ -64,14 +65,15 @@ class ShardScorer:
     ) -> None:
         if batch_size < 1 or threads < 1:
             raise UsageError(f"batch size {batch_size}, threads {threads}: expected at least 1")
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)  # of each worker; there are `threads` of them
         self.teacher = load_teacher(spec.teacher_spec, device=device)
         self.batch_size = batch_size
         self._runtime: Runtime = EagerRuntime(self.teacher)
         self._spec = spec
         self._breadcrumb = breadcrumb
+        self._workers = Workers(threads, name="compute")
+        self._models = self._workers if device == "cpu" else Workers(1, name="model")
         self._ring = self._new_ring()
-        self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     def __enter__(self) -> ShardScorer:
         return self
@@ -85,8 +87,10 @@ class ShardScorer:
         self.close()
 
     def close(self) -> None:
-        """End the decode threads."""
-        self._decoders.shutdown(cancel_futures=True)
+        """End the threads."""
+        self._workers.close()
+        if self._models is not self._workers:
+            self._models.close()
 
     def score(self, task: ScoreTask) -> PartResult:
         """Score one part; its files appear whole or not at all.
@@ -118,7 +122,7 @@ class ShardScorer:
             args=(task,),
             kwargs={
                 "ring": self._ring,
-                "decoders": self._decoders,
+                "workers": self._workers,
                 "options": options,
                 "out": batches,
             },
@@ -126,12 +130,13 @@ class ShardScorer:
             daemon=True,
         )
         counters: defaultdict[str, float] = defaultdict(float)
+        running: deque[_Running] = deque()
         try:
             with PartWriter(task) as writer:
                 reader.start()
-                end = self._run_model(batches, writer, counters)
+                end = self._pass_on(batches, running, writer, counters)
         finally:
-            self._settle(reader)
+            self._settle(reader, running)
         counters["problems"] = len(end.problems)
         counters["damaged"] = end.is_damaged
         counters["wait_write_s"] = writer.wait_s
@@ -139,47 +144,63 @@ class ShardScorer:
         counters["wall_s"] = perf_counter() - begin
         return PartResult(task.name, writer.paths, _complete(counters))
 
-    def _run_model(
+    def _pass_on(
         self,
         batches: queue.SimpleQueue[ReadItem],
+        running: deque[_Running],
         writer: PartWriter,
         counters: defaultdict[str, float],
     ) -> EndOfShard:
-        """Score batches as they become whole, until the shard ends."""
-        decode_times = DecodeTimes()
+        """Batches from the reader to the model as they are decoded, and on to the writer."""
+
+        def finish_oldest() -> None:
+            asked = perf_counter()
+            slot, answer = running.popleft()
+            scores, forward_s = answer.result()
+            slot.rows.set_scores(scores)
+            self._ring.give_back(slot)
+            counters["forward_s"] += forward_s
+            counters["model_s"] += perf_counter() - asked
+            _count(slot.rows, counters)
+            writer.put(slot.rows)
+
         while True:
             asked = perf_counter()
             item = batches.get()
             read = perf_counter()
             counters["wait_read_s"] += read - asked
-            if isinstance(item, BaseException):
-                raise item
-            if isinstance(item, EndOfShard):
+            if not isinstance(item, Slot):
                 break
             for job in item.jobs:
-                decode_times.add(job.result())
-            decoded = perf_counter()
-            counters["wait_decode_s"] += decoded - read
-            rows = item.rows
-            rows.set_scores(self._forward(item))
-            counters["model_s"] += perf_counter() - decoded
-            self._ring.give_back(item)
-            _count(rows, counters)
-            writer.put(rows)
-        counters.update(vars(decode_times))
+                for name, seconds in vars(job.result()).items():
+                    counters[name] += seconds
+            counters["wait_decode_s"] += perf_counter() - read
+            answer = self._models.submit(Urgency.MODEL, self._forward, item)
+            running.append((item, answer))
+            if len(running) == len(self._models):
+                finish_oldest()
+        if isinstance(item, BaseException):
+            raise item
+        while running:
+            finish_oldest()
         return item
 
-    def _forward(self, slot: Slot[DecodeTimes]) -> LogitScores | None:
+    def _forward(self, slot: Slot[DecodeTimes]) -> tuple[LogitScores | None, float]:
+        """Scores on the CPU, and the seconds that they took."""
+        begin = perf_counter()
         if "ok" not in slot.rows.status:
-            return None
+            return None, 0.0
         with torch.inference_mode():
-            return scores_from_logits(self._runtime(slot.batch_NCHW))
+            scores = scores_from_logits(self._runtime(slot.batch_NCHW))
+            scores = LogitScores(*(values.cpu() for values in scores))
+        return scores, perf_counter() - begin
 
-    def _settle(self, reader: threading.Thread) -> None:
+    def _settle(self, reader: threading.Thread, running: deque[_Running]) -> None:
         """After success, failure or Ctrl-C: no thread touches the ring any more, all slots free."""
         self._ring.close()
         if reader.ident is not None:
             reader.join(_PATIENCE_S)
+        wait([answer for _, answer in running])
         if reader.is_alive():
             # It hangs in a dead file system. The old ring is closed; it gets nothing from it.
             self._ring = self._new_ring()
@@ -189,10 +210,14 @@ class ShardScorer:
 
     def _new_ring(self) -> Ring[DecodeTimes]:
         return Ring(
+            num_slots=len(self._models) + 3,
             batch_size=self.batch_size,
             input_size=self.teacher.preprocessing.input_size,
             pinned=self.teacher.device.startswith("cuda"),
         )
+
+
+_Running = tuple[Slot[DecodeTimes], Future[tuple[LogitScores | None, float]]]
 
 
 def _count(rows: RowBatch, counters: defaultdict[str, float]) -> None:
@@ -207,5 +232,5 @@ def _count(rows: RowBatch, counters: defaultdict[str, float]) -> None:
 def _complete(counters: Mapping[str, float]) -> dict[str, float]:
     """Every counter of `PartResult`, also those that nothing happened to."""
     names = ("images", "failed", "bytes", *(f"status_{status}" for status in STATUSES))
-    seconds = ("wait_read_s", "wait_decode_s", "model_s", *vars(DecodeTimes()))
+    seconds = ("wait_read_s", "wait_decode_s", "model_s", "forward_s", *vars(DecodeTimes()))
     return {name: 0.0 for name in (*names, *seconds)} | {k: float(v) for k, v in counters.items()}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from selector.tables.schema import SCHEMA_VERSION
-from selector.teachers.load import Teacher, TeacherSpec
-from selector.teachers.runtime import EagerRuntime
+from selector.teachers.spec import TeacherSpec
 from shards.limits import DEFAULT_LIMITS, DecodeLimits
 from shards.sample import IMAGE_EXTENSIONS
+
+if TYPE_CHECKING:  # a config file is read and checked without loading torch
+    from selector.teachers.load import Teacher
 
 
 class ScoreSpec(BaseModel):
@@ -24,7 +26,7 @@ class ScoreSpec(BaseModel):
     """Which member of a sample is its image: the first of these extensions; None = the usual."""
     limits: DecodeLimits = DEFAULT_LIMITS
     """Images beyond these become rows with status too_large."""
-    preprocessing: dict[str, Any] | None = Field(default=None)
+    preprocessing: dict[str, Any] | None = None
     """Fields of the preprocessing to change, over those that the teacher's own spec changes."""
 
     @field_validator("image_ext")
@@ -57,6 +59,8 @@ def semantic_dict(spec: ScoreSpec, teacher: Teacher) -> dict[str, Any]:
     Two runs whose dicts are equal may share a table. Paths are not in it: the same weights from
     another place are the same teacher.
     """
+    from selector.teachers.runtime import EagerRuntime
+
     return {
         "schema_version": SCHEMA_VERSION,
         "teacher": teacher.name.partition(":")[0] if ":" in teacher.name else teacher.name,

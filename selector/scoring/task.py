@@ -47,14 +47,14 @@ class PartResult:
         paths: files written, whole.
         counters: images, failed, bytes (encoded images), status_<each status>, problems,
             damaged (1 when samples of the shard may be missing), and seconds:
-            wall_s: from open to the last file in place; about the sum of the next five.
-            wait_read_s: the model waited for samples to be read. Near wall_s: storage bounds.
-            wait_decode_s: it waited for pixels. Near wall_s: decoding bounds.
-            model_s: it ran. Near wall_s: the model bounds, as it should.
-            wait_write_s: it waited for the writer. Near wall_s: the output bounds.
-            write_s: the writer worked, beside all this.
-            decode_s, resize_s, phash_s: the decode threads worked, summed over threads; decode_s
-            includes fetching mapped bytes and hashing them.
+            wall_s: from open to the last file in place; about the sum of the next four.
+            wait_read_s: waited for samples to be read. Near wall_s: storage bounds.
+            wait_decode_s: waited for pixels. Near wall_s: decoding bounds.
+            model_s: waited for the model. Near wall_s: the model bounds, as it should.
+            wait_write_s: waited for the writer. Near wall_s: the output bounds.
+            forward_s, decode_s, resize_s, phash_s, write_s: the threads worked, summed over
+            threads. On a CPU, where they share the cores, their proportions tell what the time
+            went into. decode_s includes fetching mapped bytes and hashing them.
     """
 
     name: str

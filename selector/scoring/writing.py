@@ -40,6 +40,7 @@ class PartWriter:
         self._shard_name = storage.name(task.shard.uri)
         self._queue: queue.Queue[RowBatch | None] = queue.Queue(_BATCHES_WAITING)
         self._abandoned = False
+        self._ended = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="part-writer", daemon=True)
 
@@ -81,8 +82,8 @@ class PartWriter:
         except BaseException as error:
             # The one who puts rows raises it; until it notices, rows are taken and dropped.
             self._failure = error
-            while self._queue.get() is not None:
-                pass
+            while not self._ended:
+                self._ended = self._queue.get() is None
 
     def _write(self) -> None:
         waiting: list[RowBatch] = []
@@ -92,6 +93,7 @@ class PartWriter:
         ):
             while True:
                 rows = self._queue.get()
+                self._ended = rows is None
                 begin = perf_counter()
                 if rows is not None:
                     waiting.append(rows)

@@ -12,6 +12,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from selector.recipe_model import RANDOM, Exclude, Fill, Quota, Recipe, Sample, Take
+from selector.recipe_model import Step as RecipeStep
 from selector.selecting import exclusions
 from selector.selecting.plan import (
     Combine,
@@ -24,8 +26,6 @@ from selector.selecting.plan import (
     SourceColumn,
     Step,
 )
-from selector.recipe_model import RANDOM, Exclude, Fill, Quota, Recipe, Sample, Take
-from selector.recipe_model import Step as RecipeStep
 from selector.tables.connection import RunTables
 from selector.tables.query import sql_errors
 from selector.tables.schema import direction_of
@@ -61,12 +61,13 @@ def bind(
         where = binder.predicate(where, "source.where")
     steps = tuple(binder.step(step, f"steps[{i}]") for i, step in enumerate(recipe.steps))
     versions = {**tables.versions, **selection_hashes}
+    used = {name.lower() for name in binder.used}  # SQL does not tell names apart by case
     return Plan(
         status_ok=recipe.source.status == "ok",
         where=where,
         columns=tuple(binder.columns.values()),
         steps=steps,
-        tables={name: versions[name] for name in sorted(binder.used) if name in versions},
+        tables={name: versions[name] for name in sorted(versions) if name.lower() in used},
         list_hashes=binder.list_hashes,
         class_names=class_names,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from selector.policies.columns import IntArray, best_first
 from selector.policies.compose import fill, first_seen, in_all
 from selector.selecting.plan import Combine, Limit, Rank, Step, is_row_wise
-from selector.selecting.rank import Kept, RankRunner
+from selector.selecting.rank import Kept, RankRunner, cut_key
 from selector.selecting.rows import columns_of, concatenate, keeps, take_rows
 from selector.selecting.source import Chunk
 from shards.errors import UsageError
@@ -148,11 +148,16 @@ class CombineRunner:
         for part, result in zip(self._parts, kept, strict=True):
             assert isinstance(part, Rank | Limit)  # `bind` lets nothing else in
             index = best_first(columns_of(part.order, result.chunk))
-            ordered.append(take_rows(result.chunk, index))
-        masks = fill([chunk["row_id"] for chunk in ordered], n=n)
-        taken = [take_rows(chunk, mask) for chunk, mask in zip(ordered, masks, strict=True)]
-        for detail, chunk in zip(details, taken, strict=True):
-            detail["taken"] = len(chunk["row_id"])
+            ordered.append((part, take_rows(result.chunk, index)))
+        masks = fill([chunk["row_id"] for _, chunk in ordered], n=n)
+        taken = []
+        for (part, chunk), mask, detail in zip(ordered, masks, details, strict=True):
+            rows = take_rows(chunk, mask)
+            taken.append(rows)
+            detail["taken"] = num_taken = len(rows["row_id"])
+            if num_taken:
+                columns = columns_of(part.order, rows)
+                detail["last_taken"] = cut_key(part.order, columns, num_taken - 1)
         rows = concatenate(taken)
         reason, labels = _joined_reasons(
             [

@@ -7,7 +7,7 @@ takes. The steps after it work on that alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,9 +64,11 @@ def run_plan(plan: Plan, stream: Callable[[], Iterable[Chunk]]) -> Outcome:
         UsageError: too few rows where that is an error, or an empty selection, with the step
             that emptied it.
     """
-    leading, (head, *rest) = _split(plan.steps)
+    leading, head, rest = _split(plan.steps)
     counts = _counts(head, lambda: (_passing(leading, chunk) for chunk in stream()))
-    runner = _head_runner(head, rest, counts=counts, class_names=plan.class_names)
+    runner: Runner = Collector(None, only_row_ids=True)
+    if head is not None:
+        runner = make_runner(head, counts=counts, class_names=plan.class_names)
     tallies = [_Tally() for _ in leading]
     num_candidates = num_passed = 0
     for chunk in stream():
@@ -106,22 +108,10 @@ def run_plan(plan: Plan, stream: Callable[[], Iterable[Chunk]]) -> Outcome:
     )
 
 
-def _split(steps: Sequence[Step]) -> tuple[list[Step], list[Step | None]]:
-    """The row-wise steps at the top, and the rest (None if there is no other step)."""
+def _split(steps: Sequence[Step]) -> tuple[Sequence[Step], Step | None, Sequence[Step]]:
+    """The row-wise steps at the top, the first step that compares rows, and those after it."""
     at = next((i for i, step in enumerate(steps) if not is_row_wise(step)), len(steps))
-    return list(steps[:at]), list(steps[at:]) or [None]
-
-
-def _head_runner(
-    head: Step | None,
-    rest: Sequence[Step | None],
-    *,
-    counts: Mapping[str, Counter[int]],
-    class_names: list[str] | None,
-) -> Runner:
-    if head is None:
-        return Collector(None, only_row_ids=not rest)
-    return make_runner(head, counts=counts, class_names=class_names)
+    return steps[:at], steps[at] if at < len(steps) else None, steps[at + 1 :]
 
 
 def _passing(steps: Sequence[Step], chunk: Chunk, tallies: Sequence[_Tally] | None = None) -> Chunk:
@@ -154,9 +144,8 @@ def _ranks(step: Step | None) -> Iterator[Rank]:
             yield from _ranks(part)
 
 
-def _in_memory(step: Step | None, kept: Kept, class_names: list[str] | None) -> Kept:
+def _in_memory(step: Step, kept: Kept, class_names: list[str] | None) -> Kept:
     """A later step on the rows that the ones before it kept."""
-    assert step is not None
     if is_row_wise(step):
         mask = keeps(step, kept.chunk)
         return Kept(take_rows(kept.chunk, mask), kept.reason[mask], kept.labels)

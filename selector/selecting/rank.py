@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,8 +15,8 @@ from selector.policies.columns import Columns, IntArray, best_first_by_group
 from selector.policies.quota import quota
 from selector.policies.ranking import share_of, smallest
 from selector.policies.running import Running
-from selector.selecting.plan import Rank
-from selector.selecting.rows import columns_of, group_of, order_of
+from selector.selecting.plan import Order, Rank
+from selector.selecting.rows import columns_of, count_values, group_of, order_of
 from selector.selecting.source import NO_GROUP, Chunk
 from shards.errors import UsageError
 
@@ -51,10 +52,10 @@ def count(step: Rank, chunk: Chunk, counts: Counter[int]) -> None:
     if step.by is None:
         counts[0] += int(np.count_nonzero(usable))
         return
-    values, numbers = np.unique(chunk[step.by][usable], return_counts=True)
+    groups = chunk[step.by]
+    values, numbers = count_values(groups[usable & (groups != NO_GROUP)])
     for value, number in zip(values.tolist(), numbers.tolist(), strict=True):
-        if value != NO_GROUP:
-            counts[value] += number
+        counts[value] += number
 
 
 class RankRunner:
@@ -178,13 +179,13 @@ class RankRunner:
             if self.step.by is not None:
                 cut = {"group": int(self._groups[group]), "name": self._name(group)}
             cut |= {"available": int(self._running.num_by_group[group]), "kept": int(number)}
-            cuts.append(cut | (cut_key(self.step, ranked, int(at)) if number else {}))
+            cuts.append(cut | (cut_key(self.step.order, ranked, int(at)) if number else {}))
         return cuts
 
 
-def cut_key(step: Rank, rows: Columns, at: int) -> dict[str, Any]:
+def cut_key(order: Order, rows: Columns, at: int) -> dict[str, Any]:
     """The place of one row in the total order, as stats.json keeps it."""
-    value = float(rows.order[at]) * step.order.sign + 0.0  # no -0.0
+    value = float(rows.order[at]) * order.sign + 0.0  # no -0.0
     return {
         "value": value if math.isfinite(value) else str(value),
         "content_hash": f"{int(rows.tie_high[at]):016x}{int(rows.tie_low[at]):016x}",
@@ -192,14 +193,12 @@ def cut_key(step: Rank, rows: Columns, at: int) -> dict[str, Any]:
     }
 
 
-def is_within(step: Rank, rows: Columns, at: int, cut: dict[str, Any]) -> bool:
+def is_within(order: Order, rows: Columns, at: int, cut: Mapping[str, Any]) -> bool:
     """True if a row comes no later in the total order than the cut (see `cut_key`)."""
-    if "value" not in cut:
+    if "value" not in cut or np.isnan(rows.order[at]):
         return False
-    row = (
-        float(rows.order[at]),
-        f"{int(rows.tie_high[at]):016x}{int(rows.tie_low[at]):016x}",
-        int(rows.row_id[at]),
+    row = cut_key(order, rows, at)
+    place, limit = (
+        (float(key["value"]) * order.sign, key["content_hash"], key["row_id"]) for key in (row, cut)
     )
-    limit = (float(cut["value"]) * step.order.sign, cut["content_hash"], cut["row_id"])
-    return row <= limit
+    return place <= limit

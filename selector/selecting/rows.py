@@ -9,7 +9,7 @@ from selector.policies.compose import listed
 from selector.policies.draw import random_order
 from selector.policies.ranking import up_to
 from selector.selecting.plan import Combine, Flag, Limit, Listed, Order, Rank, Step
-from selector.selecting.source import NO_GROUP, Chunk
+from selector.selecting.source import Chunk
 
 
 def keeps(step: Step, chunk: Chunk) -> Mask:
@@ -48,13 +48,29 @@ def columns_of(order: Order, chunk: Chunk, group: IntArray | None = None) -> Col
 
 
 def group_of(step: Rank, chunk: Chunk, groups: IntArray) -> IntArray:
-    """Position (N,) of each row's group in the sorted `groups` (G,); -1 for rows of none of them."""
+    """Position (N,) of each row's group in the sorted `groups` (G,); -1 for none of them."""
     if step.by is None:
         return np.zeros(len(chunk["row_id"]), dtype=np.int64)
     values = chunk[step.by]
-    place = np.minimum(np.searchsorted(groups, values), max(len(groups) - 1, 0))
-    known = (values != NO_GROUP) & (groups[place] == values) if len(groups) else values != values
-    return np.where(known, place, -1)
+    if len(groups) == 0:
+        return np.full(len(values), -1, dtype=np.int64)
+    if groups[-1] - groups[0] == len(groups) - 1:  # without gaps, as class numbers are
+        known = (values >= groups[0]) & (values <= groups[-1])
+        return np.where(known, values - groups[0], -1)
+    place = np.minimum(np.searchsorted(groups, values), len(groups) - 1)
+    return np.where(groups[place] == values, place, -1)
+
+
+def count_values(values: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct values (M,), sorted, and how often each occurs."""
+    if len(values) == 0:
+        return values, values
+    low, high = int(values.min()), int(values.max())
+    if high - low > 4 * len(values) + 1024:
+        return np.unique(values, return_counts=True)
+    counts = np.bincount(values - low)  # several times as fast as sorting
+    found = np.flatnonzero(counts)
+    return found + low, counts[found]
 
 
 def take_rows(chunk: Chunk, where: Mask | IntArray) -> Chunk:

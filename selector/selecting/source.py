@@ -16,8 +16,8 @@ those of the plan; a float64 column has NaN, an int64 column the least int64, fo
 
 CHUNK_ROWS = 131_072
 NO_GROUP = np.iinfo(np.int64).min
-_STATUS_FLAG = "source.status"
-_WHERE_FLAG = "source.where"
+STATUS_FLAG = "source.status"
+WHERE_FLAG = "source.where"
 
 
 def candidates(
@@ -42,8 +42,8 @@ def single_rows(
         The chunk, with two more flags `source.status` and `source.where`; and the rows of scores.
     """
     source = [
-        SourceColumn(_STATUS_FLAG, "flag", "status = 'ok'" if plan.status_ok else "true"),
-        SourceColumn(_WHERE_FLAG, "flag", plan.where or "true"),
+        SourceColumn(STATUS_FLAG, "flag", "status = 'ok'" if plan.status_ok else "true"),
+        SourceColumn(WHERE_FLAG, "flag", plan.where or "true"),
     ]
     columns = (*plan.columns, *source)
     wanted = f"row_id IN ({', '.join(str(int(row_id)) for row_id in row_ids)})"

@@ -40,22 +40,27 @@ class RunTables:
     versions: Mapping[str, int]
 
 
-def run_tables(layout: RunLayout) -> RunTables:
+def run_tables(layout: RunLayout, *, versions: Mapping[str, int] | None = None) -> RunTables:
     """The views of a run: scores, members, shards, classes, fact kinds, selection_<name>.
+
+    Args:
+        versions: table kind -> version to open instead of the newest.
 
     Raises:
         UsageError: not a run, or tables of an unknown schema.
         StorageError: a listed part is missing.
     """
-    versions = newest_versions(layout)
-    views: dict[str, ds.Dataset | pa.Table] = {"scores": dataset(layout, "scores")}
-    for kind in versions:
-        views.setdefault(kind, dataset(layout, kind))
+    opened = {**newest_versions(layout), **(versions or {})}
+    views: dict[str, ds.Dataset | pa.Table] = {
+        kind: dataset(layout, kind, version=version) for kind, version in opened.items()
+    }
+    if "scores" not in views:
+        views["scores"] = dataset(layout, "scores")  # tells what a run without it lacks
     views["shards"] = read_pool(layout)
     views["classes"] = _classes(layout)
     for name in selection_names(layout):
         views[f"selection_{name}"] = open_parts("selection", [selection_part(layout, name)])
-    return RunTables(views, versions)
+    return RunTables(views, opened)
 
 
 def read_pool(layout: RunLayout) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -28,7 +28,24 @@ def query(
         sql_errors(connection, sql),
     ):
         check_single_select(connection, sql)
-        return connection.sql(sql).to_arrow_table()
+        table = connection.sql(sql).to_arrow_table()
+    return table.rename_columns(distinct_names(table.column_names))
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Names of columns, a repeated one numbered: rows as mappings would lose all but the last.
+
+    >>> distinct_names(["a", "a", "a_1"])
+    ['a', 'a_2', 'a_1']
+    """
+    distinct: list[str] = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in distinct or (number > 1 and candidate in names):
+            candidate = f"{name}_{number}"
+            number += 1
+        distinct.append(candidate)
+    return distinct
 
 
 def check_single_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

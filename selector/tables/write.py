@@ -96,6 +96,12 @@ def open_part(uri: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
             write_group(waiting)
 
 
+def _by_first_appearance(values: pa.DictionaryArray) -> pa.DictionaryArray:
+    distinct = values.dictionary.dictionary_encode()  # equal texts get one code
+    codes = distinct.indices.take(values.indices).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(codes.indices, distinct.dictionary.take(codes.dictionary))
+
+
 def write_table_list(layout: RunLayout, kind: str, parts: Iterable[str]) -> int:
     """Declare which parts table `kind` consists of; readers look here and nowhere else.
 
@@ -134,7 +140,6 @@ def _canonical(table: pa.Table) -> pa.Table:
     for field in table.schema:
         values = table.column(field.name).combine_chunks()
         if pa.types.is_dictionary(field.type):
-            plain = values.cast(field.type.value_type)
-            values = plain.dictionary_encode().cast(field.type)
+            values = _by_first_appearance(values).cast(field.type)
         columns.append(values)
     return pa.Table.from_arrays(columns, schema=table.schema)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shards import storage
 from shards.build import (
     BuildReport,
     ShardLayout,
@@ -20,6 +21,7 @@ from shards.build import (
 from shards.errors import UsageError
 from shards.reader import open_shard
 from tests.support import images
+from tests.support.servers import s3_bucket
 
 
 def folder_of_images(root: Path, count: int = 7, *, order_seed: int | None = None) -> Path:
@@ -153,17 +155,13 @@ def test_other_shards_are_neither_overwritten_nor_mixed(tmp_path: Path) -> None:
 
 
 def test_labels_of_one_folder_mean_one_thing(tmp_path: Path) -> None:
-    out = str(tmp_path / "out")
-    np.savez(tmp_path / "a.npz", x=np.zeros((2, 2, 2), np.uint8), y=np.array([0, 1]))
-    build_from_array(str(tmp_path / "a.npz"), out, class_names=["cat", "dog"])
-    for names, refused in ((["cat", "dog"], False), (["dog", "cat"], True)):
-        arguments = (str(tmp_path / "a.npz"), out)
-        layout = ShardLayout("b")
-        if not refused:
-            build_from_array(*arguments, class_names=names, layout=layout)
-            continue
-        with pytest.raises(UsageError, match="other class names"):
-            build_from_array(*arguments, class_names=names, layout=layout, overwrite=False)
+    source, out = str(tmp_path / "a.npz"), str(tmp_path / "out")
+    np.savez(source, x=np.zeros((2, 2, 2), np.uint8), y=np.array([0, 1]))
+    build_from_array(source, out, class_names=["cat", "dog"])
+    build_from_array(source, out, class_names=["cat", "dog"], layout=ShardLayout("more"))
+    with pytest.raises(UsageError, match="other class names"):
+        build_from_array(source, out, class_names=["dog", "cat"], layout=ShardLayout("third"))
+    assert not list((tmp_path / "out").glob("third*"))
 
 
 def test_class_names_are_one_line_each(tmp_path: Path) -> None:
@@ -208,3 +206,18 @@ def test_torchvision_dataset(tmp_path: Path) -> None:
 def test_report_counts_by_kind() -> None:
     report = BuildReport((), 0, 0, (), ())
     assert report.problem_counts() == {}
+
+
+def test_shards_may_be_built_remotely(tmp_path: Path) -> None:
+    root = folder_of_images(tmp_path / "in")
+    local = build_from_folder(str(root), str(tmp_path / "out"), layout=ShardLayout(max_count=3))
+    with s3_bucket("build") as bucket:
+        out = f"{bucket}/pool"
+        remote = build_from_folder(str(root), out, layout=ShardLayout(max_count=3))
+        assert remote.num_bytes == local.num_bytes
+        assert [storage.read_bytes(shard) for shard in remote.shards] == [
+            Path(shard).read_bytes() for shard in local.shards
+        ]
+        assert storage.read_bytes(f"{out}/classes.txt") == b"ant\nbee\n"
+        with pytest.raises(UsageError, match="holds 3 shards"):
+            build_from_folder(str(root), out)

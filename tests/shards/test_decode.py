@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,12 @@ def test_jpeg_with_stray_bytes_decodes_as_pillow_does() -> None:
         assert np.array_equal(decode(noisy), decode(data))
 
 
+def test_rare_sampling_factors_decode_as_pillow_does() -> None:
+    data = bytearray(images.jpeg(subsampling="444"))
+    data[data.index(b"\xff\xc0") + 11] = 0x31  # luma three times as wide as chroma
+    assert np.array_equal(decode(bytes(data)), images.reference(bytes(data)))
+
+
 @pytest.mark.parametrize(
     ("data", "status", "message"),
     [
@@ -298,6 +305,14 @@ def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
     assert "scans" in str(error)
 
 
+def test_threads_decode_the_same_pixels() -> None:
+    encoded = [make() for make in images.SOUND.values()]
+    alone = [decode(data) for data in encoded]
+    with ThreadPoolExecutor(4) as pool:
+        for together in pool.map(lambda _: [decode(data) for data in encoded], range(8)):
+            assert all(map(np.array_equal, together, alone))
+
+
 def test_wrong_channels_is_wrong_use() -> None:
     with pytest.raises(UsageError, match="channels is 4"):
         decode(images.jpeg(), channels=4)  # type: ignore[arg-type]
@@ -306,6 +321,7 @@ def test_wrong_channels_is_wrong_use() -> None:
 def test_no_warning_reaches_the_user() -> None:
     program = (
         "from shards.decode import DecodeLimits, decode\n"
+        "from shards.errors import ImageError\n"
         "from tests.support import images\n"
         "decode(images.png_palette_transparent())\n"
         "decode(images.bomb_png(), channels=1, limits=DecodeLimits(max_pixels=10**9))\n"
@@ -315,6 +331,11 @@ def test_no_warning_reaches_the_user() -> None:
         "tiff = images.tiff_turned(6)\n"
         "entry = tiff.index(bytes([0x12, 0x01, 3, 0]))\n"
         "decode(tiff[: entry + 4] + bytes([9, 0, 0, 0]) + tiff[entry + 8 :])\n"
+        "entry = tiff.index(bytes([0x15, 0x01, 3, 0]))\n"  # samples per pixel
+        "try:\n"
+        "    decode(tiff[: entry + 8] + bytes([255, 255]) + tiff[entry + 10 :])\n"
+        "except ImageError:\n"
+        "    pass\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", program], capture_output=True, text=True, check=True

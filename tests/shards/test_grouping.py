@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shards.grouping import group_samples
@@ -101,6 +101,7 @@ def test_an_empty_shard_is_told() -> None:
     assert [p.kind for p in grouped([".x"])[1]] == ["ignored_member", "empty"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), max_size=12), st.data())
 def test_every_member_is_in_exactly_one_sample(keys: list[str], data: st.DataObject) -> None:
     names = [f"{key}.{data.draw(st.sampled_from(['jpg', 'cls', 'txt']))}" for key in keys]

@@ -131,7 +131,8 @@ def test_no_damage_makes_a_wrong_sample(
     at = data.draw(st.integers(0, end_of_members(tar) - 1))
     changed = overwritten(tar, at, bytes([data.draw(st.integers(0, 255))]))
     uri = write_tar(tmp_path_factory.getbasetemp() / "changed.tar", changed)
-    in_header = any(offset <= at < offset + BLOCK for offset in header_offsets(tar))
+    positions = [at - offset for offset in header_offsets(tar) if offset <= at < offset + BLOCK]
+    in_header = positions not in ([], [154], [155])  # those two end the checksum, in any way
     try:
         samples, problems = read(uri)
     except ShardError:
@@ -258,7 +259,7 @@ def test_random_access(tmp_path: Path, web: tuple[Path, str]) -> None:
     folder, address = web
     path = write_tar(folder / "random.tar", samples_tar(POOL))
     samples, _ = read(path)
-    for uri in (path, f"{address}/random.tar", f"{address}/ranges/random.tar"):
+    for uri in (path, f"{address}/random.tar", f"{address}/_ranges/random.tar"):
         with open_shard(uri) as reader:
             for sample in samples:
                 for member, data in zip(sample.entry.members, sample.data, strict=True):
@@ -288,7 +289,7 @@ def test_a_lost_connection_is_no_truncated_shard(tmp_path: Path, web: tuple[Path
     folder, address = web
     write_tar(folder / "lost.tar", samples_tar(POOL))
     with pytest.raises(StorageError) as caught:
-        read(f"{address}/cut/lost.tar")
+        read(f"{address}/_cut/lost.tar")
     assert caught.value.retriable
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os.path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from webdataset.tariterators import base_plus_ext
 
@@ -41,6 +41,7 @@ def test_split_name(name: str, key: str, extension: str) -> None:
     assert split_name(name) == (key, extension)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=40))
 def test_split_name_agrees_with_webdataset(name: str) -> None:
     """Where webdataset sees a sample at all: it wants a base name before a dot."""
@@ -54,7 +55,16 @@ def test_split_name_agrees_with_webdataset(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a.jpg", "a/b/c.jpg", "./a.jpg", "a..b.jpg", "..a/b.jpg", "a:b.jpg"[1:], "wörter/ä.jpg", "...x"],
+    [
+        "a.jpg",
+        "a/b/c.jpg",
+        "./a.jpg",
+        "a..b.jpg",
+        "..a/b.jpg",
+        "a:b.jpg"[1:],
+        "wörter/ä.jpg",
+        "...x",
+    ],
 )
 def test_safe_names(name: str) -> None:
     assert is_safe_name(name)
@@ -71,6 +81,7 @@ def test_unsafe_names(name: str) -> None:
     assert not is_safe_name(name)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["..", ".", "a", "b.jpg", "", "c..d"]), max_size=6).map("/".join))
 def test_a_safe_name_stays_below_its_folder(name: str) -> None:
     if is_safe_name(name):
@@ -86,6 +97,7 @@ def test_image_is_the_first_of_the_list_not_of_the_tar() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.permutations(IMAGE_EXTENSIONS))
 def test_image_does_not_depend_on_the_order_of_members(extensions: list[str]) -> None:
     found = image_member(entry(*extensions))

@@ -97,7 +97,9 @@ def test_finds_what_tarfile_finds_in_ustar(members: list[tuple[str, bytes]]) -> 
 
 def small_tar(format: str) -> bytes:
     members = [("a/1.jpg", b"j" * 600), ("a/1.cls", b"7"), ("ä" * 70 + ".png", b"p" * 512)]
-    return tar_bytes([*members, ("b.jpg", b"")] if format != "ustar" else members[:2], format=format)
+    return tar_bytes(
+        [*members, ("b.jpg", b"")] if format != "ustar" else members[:2], format=format
+    )
 
 
 @pytest.mark.parametrize("format", ["ustar", "gnu", "pax"])
@@ -110,7 +112,7 @@ def test_every_cut_is_told(format: str) -> None:
         found, problems, damage = walked(tar[:length])
         complete = [m for m in whole if m[0].offset + m[0].size <= length]
         assert found == complete, length
-        if length in boundaries:
+        if length in boundaries or end < length < end + BLOCK:
             assert damage is None
             assert [p.kind for p in problems] == ["no_end_marker"]
         elif length < end:
@@ -155,7 +157,9 @@ def test_damage_under_a_right_checksum(data: st.DataObject) -> None:
     # No space either: inside of a time or owner, which the walk does not use, it goes unseen.
     fields = st.one_of(st.integers(0, 156), st.integers(329, 511))
     for _ in range(data.draw(st.integers(1, 4))):
-        tar[offset + data.draw(fields)] = data.draw(st.sampled_from(b"\x000178xXLKgSDV25/._-\x80\xff"))
+        tar[offset + data.draw(fields)] = data.draw(
+            st.sampled_from(b"\x000178xXLKgSDV25/._-\x80\xff")
+        )
     found, _, _ = walked(bytes(with_checksum(tar, offset)))
     assert places(found) == reference(bytes(tar))[: len(found)]
 
@@ -274,7 +278,7 @@ def test_refuses_extended_headers_that_disagree() -> None:
     assert "disagree" in str(damage)
     damage = walked(one + END)[2]
     assert damage is not None
-    assert "without its member" in str(damage)
+    assert "no member for an extended header" in str(damage)
 
 
 def test_an_extended_header_is_bounded() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selector.tables.layout import RunLayout, part_name
-from selector.tables.schema import members_schema, row_id, scores_schema
+from selector.tables.schema import column, fact_schema, members_schema, row_id, scores_schema
 from selector.tables.write import write_part, write_table_list
 from shards import atomic
 from shards.manifest import PoolManifest, ShardEntry
@@ -130,3 +130,12 @@ def _members(shard_id: int, scores: pa.Table) -> pa.Table:
         pa.array(list(values)).cast(f.type) for values, f in zip(columns, schema, strict=True)
     ]
     return pa.table(arrays, schema=schema)
+
+
+def write_facts(run: SyntheticRun, kind: str, columns: Mapping[str, pa.Array]) -> None:
+    """Add a fact table of one part; `columns` must have row_id."""
+    fields = [column(name, values.type, "made up") for name, values in columns.items()]
+    schema = fact_schema(kind, [field for field in fields if field.name != "row_id"])
+    part = run.layout.facts_part(kind, "0123abcd", part_name(0, 0))
+    write_part(part, pa.table([columns[name] for name in schema.names], schema=schema))
+    write_table_list(run.layout, kind, [part])

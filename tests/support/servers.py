@@ -16,8 +16,8 @@ import pytest
 class _Handler(http.server.SimpleHTTPRequestHandler):
     """Files of a folder; special names misbehave.
 
-    `/status/NNN/...` answers with that status; `/cut/FILE` declares the full length and hangs up
-    after half of it; `/ranges/FILE` honours range requests; `/silent/FILE` never answers.
+    `/_status/NNN/...` answers with that status; `/_cut/FILE` declares the full length and hangs up
+    after half of it; `/_ranges/FILE` honours range requests; `/_silent/FILE` never answers.
     """
 
     def log_message(self, format: str, *args: object) -> None:
@@ -31,14 +31,15 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         _, first, *rest = self.path.split("/")
-        if first == "status":
+        if first == "_status":
             self.send_error(int(rest[0]))
-        elif first == "silent":
-            self.server.released.wait(30)  # type: ignore[attr-defined]
-        elif first in ("cut", "ranges"):
+        elif first == "_silent":
+            assert isinstance(self.server, _Server)
+            self.server.released.wait(30)
+        elif first in ("_cut", "_ranges"):
             self.path = "/" + "/".join(rest)
             data = Path(self.translate_path(self.path)).read_bytes()
-            self._send(data, cut=first == "cut", body=body)
+            self._send(data, cut=first == "_cut", body=body)
         elif body:
             super().do_GET()
         else:
@@ -62,28 +63,40 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.close_connection = True
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, handler: partial[_Handler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.released = threading.Event()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up in the middle are part of the tests."""
+
+
 @contextlib.contextmanager
 def http_folder(folder: Path) -> Iterator[str]:
     """Serve a folder; yields the address of its root, without a slash at the end."""
-    handler = partial(_Handler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.released = threading.Event()  # type: ignore[attr-defined]
-    server.daemon_threads = True
+    server = _Server(partial(_Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        server.released.set()  # type: ignore[attr-defined]
+        server.released.set()
         server.shutdown()
         server.server_close()
         thread.join()
 
 
 @contextlib.contextmanager
-def s3_bucket(name: str = "bucket") -> Iterator[str]:
-    """An S3 server with one empty bucket; yields its URI. Sets the AWS_ environment meanwhile."""
+def s3_bucket(name: str = "bucket", *, check_credentials: bool = False) -> Iterator[str]:
+    """An S3 server with one empty bucket; yields its URI. Sets the AWS_ environment meanwhile.
+
+    With `check_credentials` it refuses everybody: the environment's are none that it knows.
+    """
     import boto3
+    import requests
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -104,6 +117,10 @@ def s3_bucket(name: str = "bucket") -> Iterator[str]:
                 patch.setenv(variable, value)
             client = boto3.client("s3", endpoint_url=endpoint)
             client.create_bucket(Bucket=name)
+            if check_credentials:
+                requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10)
             yield f"s3://{name}"
     finally:
+        if check_credentials:
+            requests.post(f"{endpoint}/moto-api/reset-auth", data=b"inf", timeout=10)
         server.stop()

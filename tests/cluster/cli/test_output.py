@@ -21,6 +21,7 @@ ENDINGS = {
     "failed": CoursepackError("shard a.tar: not a tar\x1b[2J; build it again"),
     "usage": UsageError("--n 0: expected at least 1"),
     "shard": ShardError("a.tar is empty; remove it", shard="a.tar"),
+    "place": PermissionError(13, "Permission denied", "/data/run"),
     "bug": ZeroDivisionError("division by zero"),
     "interrupt": KeyboardInterrupt(),
 }
@@ -70,7 +71,7 @@ def test_a_partial_success_is_never_zero():
     assert json.loads(result.stdout)["exit_code"] == 3
 
 
-@pytest.mark.parametrize(("how", "code"), [("failed", 1), ("usage", 2), ("shard", 1)])
+@pytest.mark.parametrize(("how", "code"), [("failed", 1), ("usage", 2), ("shard", 1), ("place", 1)])
 def test_errors_of_the_user_are_one_message(how, code):
     result = _invoke(how)
     assert result.exit_code == code

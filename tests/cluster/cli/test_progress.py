@@ -37,6 +37,10 @@ def test_rate_and_time_left_do_not_count_what_an_earlier_call_did(clock):
     assert meter.rate == pytest.approx(5.0)
     assert meter.images_rate == pytest.approx(2.0)
     assert meter.left_s == pytest.approx(10.0)
+    clock.now += 4
+    assert meter.left_s == pytest.approx(6.0)
+    clock.now += 40
+    assert meter.left_s == 0.0
 
 
 def test_rate_follows_the_last_minute(clock):

@@ -6,11 +6,11 @@ import pytest
 
 from selector.tables.layout import RunLayout
 from selector.tables.query import query
-from selector.tables.schema import column, fact_schema, selection_schema
-from selector.tables.write import write_part, write_table_list
+from selector.tables.schema import selection_schema
+from selector.tables.write import write_part
 from shards import atomic, storage
 from shards.errors import UsageError
-from tests.support.runs import SyntheticRun, write_run
+from tests.support.runs import SyntheticRun, write_facts, write_run
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,9 @@ def test_views_join(run: SyntheticRun) -> None:
 
 
 def test_facts_and_selections_are_views(tmp_path: Path) -> None:
-    layout = write_run(tmp_path / "run").layout
-    part = layout.facts_part("pu", "ab12", "00000000-00000000")
-    schema = fact_schema("pu", [column("pu_prob", pa.float32(), "p", unit="1")])
-    write_part(part, pa.table({"row_id": [0, 1], "pu_prob": [0.5, 0.25]}, schema=schema))
-    write_table_list(layout, "pu", [part])
+    run = write_run(tmp_path / "run")
+    layout = run.layout
+    write_facts(run, "pu", {"row_id": pa.array([0, 1]), "pu_prob": pa.array([0.5, 0.25])})
     for name in ("plain", "with-dash"):
         folder = layout.selection_dir(name)
         table = pa.table(

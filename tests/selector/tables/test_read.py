@@ -6,11 +6,14 @@ import pyarrow as pa
 import pytest
 
 from selector.tables.layout import RunLayout, part_name
-from selector.tables.read import dataset, read, read_table_list, table_parts
+from selector.tables.query import query
+from selector.tables.read import dataset, open_filesystem, read, read_table_list, table_parts
 from selector.tables.schema import scores_schema
 from selector.tables.write import write_part, write_table_list
+from shards import storage
 from shards.errors import StorageError, UsageError
 from tests.support.runs import SyntheticRun, write_run
+from tests.support.servers import s3_bucket
 
 
 @pytest.fixture
@@ -94,7 +97,16 @@ def test_unknown_tables_and_places_say_what_there_is(run: SyntheticRun, tmp_path
 
 
 def test_a_run_over_http_is_refused() -> None:
-    from selector.tables.read import open_filesystem
-
     with pytest.raises(UsageError, match="copy it there"):
         open_filesystem("https://example.org/run/scores/a.parquet")
+
+
+def test_a_run_on_s3_reads_like_a_local_one() -> None:
+    with s3_bucket() as bucket:
+        run = write_run(f"{bucket}/some/run", num_shards=2, per_shard=30)
+        assert read(run.layout, "scores").to_pylist() == run.scores.to_pylist()
+        answer = query(run.root, "SELECT count(*) AS n FROM members JOIN scores USING (row_id)")
+        assert answer.to_pylist() == [{"n": 80}]
+        storage.remove(run.layout.scores_part(part_name(1, 0)))
+        with pytest.raises(StorageError, match=f"{bucket}/some/run/scores/00000001-00000000"):
+            read(run.layout, "scores")

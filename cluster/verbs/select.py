@@ -1,0 +1,33 @@
+"""`select`: a recipe carried out on the facts of a run, stored under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selector import selection
+from selector.selection import Recipe, Selection
+
+
+def select(
+    run: str,
+    *,
+    recipe: Recipe | Mapping[str, Any] | str,
+    name: str | None = None,
+    n: int | None = None,
+    overwrite: bool = False,
+) -> Selection:
+    """Select images of a run; see `selector.selection.select`.
+
+    Args:
+        run: Run directory.
+        recipe: A recipe, a file of one, the name of one that ships, or plain data.
+        name: Name of the selection; None = the recipe's own.
+        n: In place of the recipe's only n.
+        overwrite: Replace a selection of this name that was made otherwise.
+
+    Raises:
+        UsageError: a wrong recipe, a taken name, nothing selected, too few rows.
+        StorageError: a table or list cannot be read, or the result cannot be written.
+    """
+    return selection.select(run, recipe, name, n=n, overwrite=overwrite)

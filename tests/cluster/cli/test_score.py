@@ -1,0 +1,119 @@
+"""`coursepack score` and `export`: a small pool scored, continued, exported."""
+
+import json
+import tarfile
+
+import pytest
+from typer.testing import CliRunner
+
+from cluster.cli.main import app
+from tests.support.pools import run_command, write_pool, write_shard, write_teacher
+
+
+def _invoke(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return write_teacher(tmp_path_factory.mktemp("teacher") / "t.safetensors")
+
+
+@pytest.fixture
+def pool(tmp_path):
+    return write_pool(tmp_path / "pool", shards=2, images=6)
+
+
+@pytest.fixture
+def command(pool, weights, tmp_path):
+    """A complete scoring command; one worker in this process, so that a test takes no start-up."""
+    config = tmp_path / "score.yaml"
+    config.write_text(
+        f"pool: ['{pool}']\n"
+        f"teacher: {{name: he/resnet8, weights: '{weights}'}}\n"
+        "execution: {executor: inline, device: cpu, batch_size: 4}\n"
+    )
+    return ("score", "--config", config, "--out", tmp_path / "run")
+
+
+def test_a_pool_is_scored_continued_and_exported(command, pool, tmp_path):
+    run = tmp_path / "run"
+    first = _invoke(*command)
+    assert first.exit_code == 0, first.stderr
+    assert "12 rows (12 ok)" in first.stdout
+    assert "images/s" in first.stdout
+
+    write_shard(pool / "shard-002.tar", images=3, seed=9)
+    second = json.loads(_invoke(*command, "--json").stdout)
+    assert (second["exit_code"], second["parts_done"], second["rows"]) == (0, 1, 15)
+
+    third = _invoke(*command)
+    assert "nothing to do" in third.stdout
+
+    assert _invoke("select", run, "--recipe", "dfnd", "--n", 5, "--name", "top").exit_code == 0
+    out = tmp_path / "selected"
+    exported = _invoke("export", run, "--selection", "top", "--out", out, "--json")
+    assert exported.exit_code == 0, exported.stderr
+    assert json.loads(exported.stdout)["images"] == 5
+    with tarfile.open(next(out.glob("*.tar"))) as tar:
+        assert len(tar.getnames()) == 10  # each image with its .json
+
+
+def test_options_make_a_run_without_a_file(pool, weights, tmp_path):
+    done = run_command(
+        "score", pool, "--teacher", "he/resnet8", "--weights", weights, "--out", tmp_path / "run",
+        "--actors", 1, "--threads", 1, "--batch-size", 4, "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["rows"], answer["statuses"]) == (12, {"ok": 12})
+    assert "12 rows" not in done.stderr
+
+
+def test_bad_images_beyond_the_budget_end_with_code_3(command, pool):
+    with tarfile.open(pool / "shard-001.tar", "a") as tar:
+        for number in range(4):
+            tar.addfile(tarfile.TarInfo(f"empty{number}.jpg"))
+    result = _invoke(*command, "--json")
+    assert result.exit_code == 3
+    answer = json.loads(result.stdout)
+    assert (answer["exit_code"], answer["statuses"]["undecodable"]) == (3, 4)
+    assert any("--max-bad" in warning for warning in answer["warnings"])
+    assert "warning: " in result.stderr
+    assert _invoke(*command, "--max-bad", "50%").exit_code == 0
+
+
+def test_missing_options_are_named_as_options():
+    result = _invoke("score", "pool")
+    assert result.exit_code == 2
+    assert "missing: --out, --teacher" in result.stderr
+
+
+def test_every_wrong_field_of_a_file_is_told_at_once(tmp_path):
+    config = tmp_path / "score.yaml"
+    config.write_text("pool: [p]\nout: run\nteacher:\n  nam: x\nexecution: {actors: many}\n")
+    result = _invoke("score", "--config", config)
+    assert result.exit_code == 2
+    assert "line 4: teacher.nam: unknown key; did you mean 'name'?" in result.stderr
+    assert "line 5: execution.actors: found 'many'" in result.stderr
+
+
+def test_code_is_allowed_by_the_option_alone(command):
+    result = _invoke(*command, "--teacher", "py:json:loads")
+    assert result.exit_code == 2
+    assert "--allow-code" in result.stderr
+
+
+def test_wrong_weights_name_the_first_mismatch(command):
+    result = _invoke(*command, "--teacher", "he/resnet20")
+    assert result.exit_code == 2
+    assert "layer" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_another_teacher_in_the_same_run_is_refused(command, tmp_path):
+    assert _invoke(*command).exit_code == 0
+    other = write_teacher(tmp_path / "other.safetensors", num_classes=7)
+    result = _invoke(*command, "--weights", other)
+    assert result.exit_code == 2
+    assert "num_classes" in result.stderr

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distiller.data.order import epoch_order, index_batches, sequential_batches
+
+
+def stream(num: int, batch: int, start: int, stop: int, seed: int = 0) -> list[int]:
+    batches = list(index_batches(num, batch_size=batch, start=start, stop=stop, seed=seed))
+    assert [len(b) for b in batches] == [batch] * (stop - start)
+    return [int(i) for b in batches for i in b]
+
+
+@given(st.integers(1, 40), st.integers(1, 100), st.integers(0, 30))
+def test_every_epoch_shows_every_image_once(num: int, batch: int, seed: int) -> None:
+    steps = -(-3 * num // batch)
+    seen = stream(num, batch, 0, steps, seed)
+    for epoch in range(3):
+        assert sorted(seen[epoch * num : (epoch + 1) * num]) == list(range(num))
+
+
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 20), st.integers(0, 20))
+def test_a_run_can_be_entered_at_any_step(num: int, batch: int, start: int, more: int) -> None:
+    whole = stream(num, batch, 0, start + more)
+    assert stream(num, batch, start, start + more) == whole[start * batch :]
+
+
+def test_order_is_a_function_of_seed_and_epoch() -> None:
+    orders = {tuple(epoch_order(50, seed=s, epoch=e)) for s in range(4) for e in range(4)}
+    assert len(orders) == 16
+    np.testing.assert_array_equal(
+        epoch_order(50, seed=2, epoch=3), epoch_order(50, seed=2, epoch=3)
+    )
+
+
+def test_batches_do_not_hang_on_the_batch_size_of_the_stream() -> None:
+    assert stream(10, 4, 0, 5) == stream(10, 5, 0, 4)
+
+
+def test_indices_are_int64_tensors() -> None:
+    batch = next(index_batches(10, batch_size=4, start=0, stop=1, seed=0))
+    assert batch.dtype == torch.int64
+
+
+def test_sequential_batches_count_everything_once() -> None:
+    batches = list(sequential_batches(10, batch_size=4))
+    assert [b.tolist() for b in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_no_images_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no images"):
+        next(index_batches(0, batch_size=4, start=0, stop=1, seed=0))

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distiller.config import load_config
+from distiller.objective import NoisyOptions
+from distiller.recipes import RECIPES, load_recipe, merge
+from shards.errors import UsageError
+
+GIVEN = {"teacher": {"weights": "t.safetensors"}, "data": {"train": ["selected/"]}, "out": "out"}
+
+
+def test_every_recipe_file_is_listed_and_every_listed_recipe_has_a_file() -> None:
+    folder = Path(__file__).parents[3] / "distiller" / "recipes"
+    assert {path.stem for path in folder.glob("*.yaml")} == set(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_complete_but_for_what_only_the_user_knows(name: str) -> None:
+    config = load_config({"recipe": name, **GIVEN})
+    assert config.recipe == name
+    assert isinstance(config.objective, NoisyOptions)
+
+
+def test_dfnd_seed_has_the_papers_numbers() -> None:
+    config = load_config({"recipe": "dfnd_seed", **GIVEN})
+    assert isinstance(config.objective, NoisyOptions)
+    assert (config.steps, config.batch_size) == (40_000, 512)
+    assert (config.objective.temperature, config.objective.kd_weight) == (2.0, 1.0)
+    assert config.objective.transition.mode == "learned"
+    assert config.objective.transition.lr == 1e-3
+    assert (config.optimizer.lr, config.optimizer.momentum) == (0.1, 0.9)
+    assert config.optimizer.weight_decay == 5e-4
+    assert config.schedule.milestones == (0.4, 0.8)
+    assert config.schedule.gamma == 0.1
+    assert (config.augment.crop_padding, config.augment.flip) == (4, True)
+    assert config.teacher is not None
+    assert (config.teacher.name, config.student.name) == ("cifar/resnet34", "cifar/resnet18")
+
+
+def test_dfnd_code_differs_from_the_paper_where_the_code_does() -> None:
+    config = load_config({"recipe": "dfnd_code", **GIVEN})
+    assert isinstance(config.objective, NoisyOptions)
+    assert (config.steps, config.batch_size) == (77_352, 256)
+    assert config.steps == 33 * -(-600_000 // 256)
+    assert config.objective.temperature == 4.0
+    assert config.objective.transition.mode == "off_diagonal"
+    assert config.optimizer.momentum == 0.9
+
+
+def test_what_the_user_says_wins() -> None:
+    config = load_config(
+        {
+            "recipe": "dfnd_seed",
+            **GIVEN,
+            "teacher": {"name": "he/resnet20", "weights": "w.npz"},
+            "steps": 100,
+            "optimizer": {"lr": 0.05},
+            "objective": {"transition": {"mode": "frozen"}},
+        }
+    )
+    assert config.teacher is not None
+    assert config.teacher.name == "he/resnet20"
+    assert config.steps == 100
+    assert (config.optimizer.lr, config.optimizer.weight_decay) == (0.05, 5e-4)
+    assert isinstance(config.objective, NoisyOptions)
+    assert config.objective.transition.mode == "frozen"
+    assert config.objective.temperature == 2.0
+
+
+def test_another_kind_drops_the_options_of_the_recipes_kind() -> None:
+    config = load_config(
+        {
+            "recipe": "dfnd_seed",
+            **GIVEN,
+            "schedule": {"kind": "cosine"},
+            "objective": {"kind": "kd"},
+        }
+    )
+    assert config.schedule.milestones == ()
+    assert config.objective.temperature == 4.0
+
+
+def test_an_unknown_recipe_lists_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"'dfnd' is unknown; expected one of dfnd_seed, dfnd_cod"):
+        load_recipe("dfnd")
+    with pytest.raises(UsageError, match=r"expected one of dfnd_seed"):
+        load_config({"recipe": "dfnd", **GIVEN})
+
+
+settings = st.recursive(
+    st.integers(0, 3), lambda inner: st.dictionaries(st.sampled_from("abc"), inner), max_leaves=8
+).filter(lambda value: isinstance(value, dict))
+
+
+@given(settings, settings)
+def test_merging_twice_changes_nothing_and_arguments_stay(base: dict, changes: dict) -> None:
+    before = (repr(base), repr(changes))
+    merged = merge(base, changes)
+    assert merge(merged, changes) == merged
+    assert merge(base, merged) == merged
+    assert (repr(base), repr(changes)) == before
+    assert set(merged) == set(base) | set(changes)

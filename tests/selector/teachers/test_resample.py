@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from selector.teachers.resample import INTERPOLATIONS, grey_stack, resize_stack
+
+side = st.integers(1, 70)
+
+
+def one_by_one(stack: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    """What Pillow makes of each image by itself."""
+    resampling = Image.Resampling[interpolation.upper()]
+    return np.stack(
+        [np.asarray(Image.fromarray(one).resize(size[::-1], resampling)) for one in stack]
+    )
+
+
+@given(
+    number=st.integers(1, 6),
+    height=side,
+    width=side,
+    size=st.tuples(side, side),
+    interpolation=st.sampled_from(INTERPOLATIONS),
+    channels=st.sampled_from([(), (3,)]),
+    seed=st.integers(0, 99),
+)
+def test_a_stack_is_resized_like_each_image_to_the_bit(
+    number: int,
+    height: int,
+    width: int,
+    size: tuple[int, int],
+    interpolation: str,
+    channels: tuple[int, ...],
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    stack = rng.integers(0, 256, (number, height, width, *channels), np.uint8)
+    before = stack.copy()
+    resized = resize_stack(stack, size, interpolation)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(resized, one_by_one(stack, size, interpolation))
+    np.testing.assert_array_equal(stack, before)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_every_filter_agrees_on_a_real_reduction(interpolation: str) -> None:
+    stack = np.random.default_rng(1).integers(0, 256, (16, 64, 64, 3), np.uint8)
+    np.testing.assert_array_equal(
+        resize_stack(stack, (32, 32), interpolation),  # type: ignore[arg-type]
+        one_by_one(stack, (32, 32), interpolation),
+    )
+
+
+@given(st.integers(1, 4), side, side)
+def test_grey_is_pillows(number: int, height: int, width: int) -> None:
+    stack = np.random.default_rng(height).integers(0, 256, (number, height, width, 3), np.uint8)
+    expected = np.stack([np.asarray(Image.fromarray(one).convert("L")) for one in stack])
+    np.testing.assert_array_equal(grey_stack(stack), expected)
+    np.testing.assert_array_equal(grey_stack(expected), expected)
