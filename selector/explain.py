@@ -26,7 +26,6 @@ from selector.tables.selections import known_selection_stats, selection_part
 from shards import storage
 from shards.errors import CoursepackError, UsageError
 
-
 MAX_ROWS = 1000
 """A key or hash that more rows share is explained for the first of them."""
 

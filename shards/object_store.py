@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -15,21 +16,25 @@ from shards.storage_errors import CheckedStream, storage_errors
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 15.0
 """Longest silence of a server; a request is tried three times."""
+GCS_RETRIES_S = 15.0
 
 
 def open_filesystem(uri: str) -> tuple[Any, str]:
     """(pyarrow filesystem, path in it) of an s3:// or gs:// URI.
 
-    Credentials are the standard ones of the cloud (environment, profile files, instance role);
-    AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names another server of the same protocol.
+    Credentials are the standard ones of each cloud (environment, profile files, instance role).
+    Another server of the same protocol is named as for the clouds' own tools, by
+    AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, and by STORAGE_EMULATOR_HOST (without credentials).
     """
     scheme, _, path = uri.partition("://")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     with storage_errors(uri, "open"):
-        if region is None and not endpoint and scheme.lower() == "s3":
+        if scheme.lower() == "gs":
+            return _gcs(os.environ.get("STORAGE_EMULATOR_HOST", "")), path.rstrip("/")
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if not region and not endpoint:
             region = _region(path.partition("/")[0])
-        return _filesystem(scheme.lower(), endpoint, region), path.rstrip("/")
+        return _s3(endpoint or "", region or None), path.rstrip("/")
 
 
 @lru_cache(maxsize=64)
@@ -41,13 +46,11 @@ def _region(bucket: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _filesystem(scheme: str, endpoint: str, region: str | None) -> Any:
-    import pyarrow.fs
+def _s3(endpoint: str, region: str | None) -> Any:
+    from pyarrow.fs import S3FileSystem
 
-    if scheme == "gs":
-        return pyarrow.fs.GcsFileSystem()
     place = urlsplit(endpoint)
-    return pyarrow.fs.S3FileSystem(
+    return S3FileSystem(
         region=region,
         scheme=place.scheme or None,
         endpoint_override=place.netloc or None,
@@ -55,6 +58,23 @@ def _filesystem(scheme: str, endpoint: str, region: str | None) -> Any:
         request_timeout=REQUEST_TIMEOUT_S,
         background_writes=False,
         allow_delayed_open=True,  # small objects then go in one PUT, not as a multipart upload
+    )
+
+
+@lru_cache(maxsize=8)
+def _gcs(emulator: str) -> Any:
+    from pyarrow.fs import GcsFileSystem
+
+    # Left to itself it retries for a quarter of an hour before it says a word.
+    limit = timedelta(seconds=GCS_RETRIES_S)
+    if not emulator:
+        return GcsFileSystem(retry_time_limit=limit)
+    place = urlsplit(emulator if "://" in emulator else f"http://{emulator}")
+    return GcsFileSystem(
+        anonymous=True,
+        scheme=place.scheme,
+        endpoint_override=place.netloc,
+        retry_time_limit=limit,
     )
 
 

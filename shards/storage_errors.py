@@ -19,7 +19,7 @@ _FULL = {
 _IN_USE = frozenset({*_FULL, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO})
 _MISSING = re.compile(r"NO_SUCH_(KEY|BUCKET)|RESOURCE_NOT_FOUND|NOT_?FOUND|\b404\b", re.I)
 _FORBIDDEN = re.compile(
-    r"ACCESS_DENIED|FORBIDDEN|UNAUTHORIZED|INVALID_ACCESS_KEY|SIGNATURE|credentials|\b40[13]\b",
+    r"ACCESS_DENIED|FORBIDDEN|UNAUTHORIZED|INVALID_ACCESS_KEY|SIGNATURE|credentials|OAuth2|\b40[13]\b",
     re.I,
 )
 _THROTTLED = re.compile(r"SLOW_DOWN|THROTTL|TOO_MANY|\b(429|500|502|503|504)\b", re.I)
@@ -68,6 +68,7 @@ def as_storage_error(error: BaseException, uri: str, doing: str) -> StorageError
     """The `StorageError` for one failure: what was found, and the cure."""
     number = getattr(error, "errno", None)
     text = str(error) or type(error).__name__
+    text = text if len(text) <= 400 else f"{text[:400]}..."  # cloud clients repeat themselves
     if number in _FULL:
         return StorageError(
             f"cannot {doing} {uri}: {_FULL[number]}. Free space, then run the same command again",

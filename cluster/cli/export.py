@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.options import AsJson, Debug, Run, Selection, example
+from cluster.cli.options import (
+    Actors,
+    Address,
+    AsJson,
+    Debug,
+    ExecutorName,
+    Run,
+    Selection,
+    example,
+)
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -25,6 +34,9 @@ def export(
     shard_size: Annotated[
         int, typer.Option("--shard-size", metavar="N", min=1, help="Images per shard.")
     ] = 10_000,
+    executor: ExecutorName = None,
+    address: Address = None,
+    actors: Actors = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -33,8 +45,10 @@ def export(
     Beside the shards, lineage.parquet names the row of the run behind each sample, and its weight.
     """
     with command("export", as_json=as_json, debug=debug, continues=True) as output:
+        from cluster.execution import ExecutionConfig
         from cluster.verbs.export import export as run_export
 
+        execution = ExecutionConfig(executor=executor, address=address, actors=actors)
         with output.progress() as on_progress:
             result = run_export(
                 run,
@@ -42,6 +56,7 @@ def export(
                 out=out,
                 seed=seed,
                 shard_size=shard_size,
+                execution=execution,
                 on_progress=on_progress,
             )
         output.finish(result, text=result.lines())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,6 +44,25 @@ MaxBad = Annotated[
     str,
     typer.Option(
         "--max-bad", metavar="N|SHARE", help="Images that may be left out: a count or a share."
+    ),
+]
+
+ExecutorName = Annotated[
+    Literal["local", "ray"] | None,
+    typer.Option(
+        "--executor", metavar="local|ray", help="Where to run; ray if an address is given."
+    ),
+]
+
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDRESS", help="Ray cluster: auto or host:port."),
+]
+
+Actors = Annotated[
+    int | None,
+    typer.Option(
+        "--actors", metavar="N", min=1, help="Workers; one per GPU, or as many as cores allow."
     ),
 ]
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, PoolOrConfig, example
+from cluster.cli.options import (
+    Actors,
+    Address,
+    AllowCode,
+    AsJson,
+    Debug,
+    ExecutorName,
+    Overrides,
+    PoolOrConfig,
+    example,
+)
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -50,20 +60,9 @@ def score(
             "--max-bad", metavar="N|SHARE", help="Failed images allowed: a count or a share; 5%."
         ),
     ] = None,
-    executor: Annotated[
-        Literal["local", "ray"] | None,
-        typer.Option(
-            "--executor", metavar="local|ray", help="Where to run; ray if an address is given."
-        ),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option("--address", metavar="ADDRESS", help="Ray cluster: auto or host:port."),
-    ] = None,
-    actors: Annotated[
-        int | None,
-        typer.Option("--actors", metavar="N", help="Workers; one per GPU, or as cores allow."),
-    ] = None,
+    executor: ExecutorName = None,
+    address: Address = None,
+    actors: Actors = None,
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", help="Threads per worker.")
     ] = None,

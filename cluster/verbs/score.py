@@ -223,6 +223,11 @@ def _facts(spec: ScoreSpec, teacher: Teacher) -> dict[str, Any]:
 
 
 def _refuse_foreign_folder(layout: RunLayout) -> None:
+    if "/runtime_resources/working_dir_files/" in layout.root:
+        raise UsageError(
+            f"--out {layout.root} lies in the copy of the working directory that Ray made for this "
+            "job and deletes after it; give an absolute path or URI on shared storage"
+        )
     if storage.exists(layout.config) or not storage.exists(layout.root):
         return
     others = [storage.name(info.uri) for info in storage.list_files(layout.root)]

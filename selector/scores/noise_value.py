@@ -21,7 +21,8 @@ def gaps_to_best(logits_NC: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         The pseudo-label (N,) int64, that is the first class of the largest logit, and the gaps
-        z_max - z_c >= 0 of the other classes, (N, C - 1) float64.
+        z_max - z_c >= 0 of the other classes, (N, C - 1) float64. NaN logits, or an infinite
+        largest one, make a row of NaN gaps.
 
     Raises:
         ValueError: logits_NC is not two-dimensional or has no class.
@@ -31,7 +32,8 @@ def gaps_to_best(logits_NC: Tensor) -> tuple[Tensor, Tensor]:
     logits_NC = logits_NC.double()
     label_N1 = logits_NC.argmax(dim=1, keepdim=True)  # the first one among equals
     best_N1 = logits_NC.gather(1, label_N1)
-    gap_NC = best_N1 - logits_NC
+    # best - best is 0, or NaN where the best logit is infinite: then there is no answer to score.
+    gap_NC = (best_N1 - logits_NC) + (best_N1 - best_N1)
     # The argmax moves to column 0 and is cut off, so its exp(0) = 1 never meets the small rest.
     gap_NC.scatter_(1, label_N1, gap_NC[:, :1].clone())
     return label_N1[:, 0], gap_NC[:, 1:]

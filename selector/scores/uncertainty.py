@@ -32,7 +32,8 @@ def scores_from_logits(logits_NC: Tensor) -> LogitScores:
         logits_NC: logits at temperature 1, (N, C) with C >= 1, any floating dtype; finite.
 
     Returns:
-        LogitScores on the device of the logits. A row with a NaN logit has NaN scores.
+        LogitScores on the device of the logits. A row with a NaN logit, or with an infinite largest
+        one, has NaN scores.
 
     Raises:
         ValueError: logits_NC is not two-dimensional or has no class.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -218,7 +219,7 @@ class _Binder:
                 sql = f"SELECT 1 FROM scores WHERE {expression}"
                 self.connection.sql(sql + " LIMIT 0").fetchall()
                 result = self.connection.sql(f"SELECT {expression} FROM scores LIMIT 0").types[0]
-                self.used |= self.connection.get_table_names(sql)
+                self.used |= _tables_in(self.connection, sql)
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
         if str(result) != "BOOLEAN":
@@ -238,6 +239,22 @@ class _Binder:
                 f"{path}: {volatile[0]}() gives another answer every time; for a random choice use "
                 "a sample step with a seed"
             )
+
+
+def _tables_in(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """Names of the tables that a SELECT reads, in subqueries too, as DuckDB parses it."""
+    ((parsed,),) = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
+    found: set[str] = set()
+    waiting: list[Any] = [json.loads(parsed)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE":
+                found.add(node["table_name"])
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return found
 
 
 def _draw(seed: int) -> Order:

@@ -32,8 +32,10 @@ def without_wrapper_prefix(
     """
     own = module.state_dict()
     for prefix in _PREFIXES:
-        if not any(name in own for name in weights) and all(n.startswith(prefix) for n in weights):
-            weights = {name[len(prefix) :]: tensor for name, tensor in weights.items()}
+        is_foreign = weights and not any(name in own for name in weights)
+        if is_foreign and all(name.startswith(prefix) for name in weights):
+            bare = {name[len(prefix) :]: tensor for name, tensor in weights.items()}
+            return without_wrapper_prefix(bare, module)  # wrappers may be nested
     return weights
 
 

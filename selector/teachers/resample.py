@@ -46,7 +46,6 @@ def resize_stack(pixels_NHW: Pixels, size: tuple[int, int], interpolation: Inter
         uint8 (N, height, width) or (N, height, width, 3).
     """
     num_images, height, width = pixels_NHW.shape[:3]
-    channels = pixels_NHW.shape[3:]
     if (height, width) == size:
         return pixels_NHW
     if num_images == 1:

@@ -19,6 +19,7 @@ def small_config(folder: Path, **changes: Any) -> DistillConfig:
     """
     if not (folder / "pool").exists():
         write_shards(folder / "pool", 60, per_shard=25)
+    if not (folder / "teacher.safetensors").exists():
         write_teacher(folder / "teacher.safetensors")
     base = {
         "teacher": {

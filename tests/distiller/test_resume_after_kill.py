@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from distiller.config import DistillConfig
 from distiller.trainer import distill
 from tests.distiller.small_runs import small_config, untimed_card, untimed_metrics
+from tests.distiller.small_sets import write_shards
 
 CHILD = """
 import sys
@@ -26,7 +28,7 @@ distill(hundred_steps(Path(sys.argv[1]), sys.argv[2]), on_event=tell)
 """
 
 
-def hundred_steps(folder: Path, out: str):  # type: ignore[no-untyped-def]
+def hundred_steps(folder: Path, out: str) -> DistillConfig:
     """A run that uses all that has state: momentum, a learned Q, a schedule, random views, bad
     images met on demand, and a line of metrics that spans the checkpoint."""
     return small_config(
@@ -64,6 +66,7 @@ def run_until(folder: Path, out: str, line: str | None) -> str:
 
 @pytest.mark.slow
 def test_fifty_steps_and_a_kill_and_the_rest_equal_a_hundred_steps(tmp_path: Path) -> None:
+    write_shards(tmp_path / "pool", 60, per_shard=25, replace={11: b"text", 40: b"text"})
     whole = distill(hundred_steps(tmp_path, "whole"))
     printed = run_until(tmp_path, "killed", "train 70")
     assert "checkpoint 50" in printed
@@ -73,4 +76,5 @@ def test_fifty_steps_and_a_kill_and_the_rest_equal_a_hundred_steps(tmp_path: Pat
     for name in ("student.safetensors", "transition.safetensors"):
         assert (tmp_path / "killed" / name).read_bytes() == (whole.out / name).read_bytes(), name
     assert untimed_metrics(tmp_path / "killed") == untimed_metrics(whole.out)
+    assert whole.card["data"]["unusable"] == {"undecodable": 2}
     assert untimed_card(tmp_path / "killed") == untimed_card(whole.out)

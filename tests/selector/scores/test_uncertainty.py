@@ -85,10 +85,11 @@ def test_an_impossible_class_counts_for_nothing() -> None:
         assert torch.equal(one, other)
 
 
-def test_a_nan_logit_makes_nan_scores_in_its_row_alone() -> None:
-    scores = scores_from_logits(torch.tensor([[1.0, torch.nan], [1.0, 0.0]]))
-    assert torch.isnan(scores.noise_value).tolist() == [True, False]
-    assert torch.isnan(scores.entropy).tolist() == [True, False]
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_a_broken_logit_makes_nan_scores_in_its_row_alone(broken: float) -> None:
+    scores = scores_from_logits(torch.tensor([[1.0, broken], [1.0, 0.0]]))
+    for values in (scores.noise_value, scores.entropy, scores.margin, scores.max_prob):
+        assert torch.isnan(values).tolist() == [True, False]
 
 
 def test_one_class_has_no_rival() -> None:

@@ -77,6 +77,8 @@ def test_a_limit_is_rounded_as_the_column_is_stored() -> None:
 def test_tables_that_predicates_read_are_recorded() -> None:
     text = "row_id IN (SELECT row_id FROM PU WHERE pu_prob > 0.3)"
     assert plan_of(source={"where": text}).tables == {"scores": 1, "pu": 1}
+    assert plan_of({"any": [{"where": text}]}).tables == {"scores": 1, "pu": 1}
+    assert plan_of({"where": "width > 5"}).tables == {"scores": 1}
 
 
 @pytest.mark.parametrize(

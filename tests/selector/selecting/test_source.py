@@ -37,7 +37,7 @@ def test_chunks_carry_what_the_plan_reads() -> None:
         assert content == row["content_hash"]
         np.testing.assert_equal(rows["noise_value"][at], row["noise_value"])
         assert rows["group pseudo_label"][at] == row["pseudo_label"]
-        assert rows["steps[2].where"][at] == (row["margin"] > 0.2)
+        assert rows["steps[2].where"][at] == (row["margin"] > np.float32(0.2))
         probability = 0.5 if row_id == 0 else np.nan
         np.testing.assert_equal(rows["pu.prob"][at], probability)
 

@@ -38,7 +38,7 @@ def random_pixels(height: int, width: int, channels: int = 3, seed: int = 0) -> 
 
 def floats(preprocessing: Preprocessing, pixels: np.ndarray) -> torch.Tensor:
     """The teacher's whole way: pixels, then normalisation."""
-    prepared = np.ascontiguousarray(preprocessing.apply(pixels))
+    prepared = preprocessing.apply(pixels).copy()
     return preprocessing.normalize(torch.from_numpy(prepared)[None])[0]
 
 

@@ -7,7 +7,7 @@ from shards.errors import UsageError
 
 pytest.importorskip("timm", reason="timm is not installed")
 
-from selector.teachers.timm_models import (  # noqa: E402
+from selector.teachers.timm_models import (
     build,
     class_count,
     preprocessing,

@@ -28,7 +28,7 @@ def test_other_input_channels() -> None:
         ("resnet20", "no model is called 'resnet20'; expected he/..."),
         ("he", "no model is called 'he'"),
         ("keras/resnet50", "torchvision/..., timm/..., efficientnet-lite/..., file:PATH.pt2"),
-        ("he/resnet21", "did you mean he/resnet20"),
+        ("he/resnet21", "he has no model 'resnet21'; did you mean he/resnet"),
         ("torchvision/resnet35", "torchvision/resnet34"),
         ("lenet/6", "lenet/5"),
         ("efficientnet-lite/1", "efficientnet-lite/0"),

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import Tensor
+
+from selector.scores.noise_value import noise_value
+from selector.scoring.shard_scorer import PartResult, ScoreTask, ShardScorer
+from selector.scoring.spec import ScoreSpec
+from selector.teachers.zoo import default_preprocessing
+from shards.decode import decode
+from shards.errors import UsageError
+from shards.manifest import ShardEntry
+from tests.support.images import TEXT, jpeg, picture, png
+from tests.support.models import tiny_model, tiny_teacher
+from tests.support.tars import samples_tar, write_tar
+
+NUM_IMAGES = 43
+BATCH = 8
+SIZES = [(20, 24), (20, 24), (33, 40), (150, 130)]
+
+
+def image(index: int) -> bytes:
+    """A few sizes, so that some are stacked; every seventh is broken."""
+    if index % 7 == 3:
+        return TEXT
+    pixels = picture(*SIZES[index % len(SIZES)], seed=index)
+    return png(pixels) if index % 5 == 0 else jpeg(pixels)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> str:
+    samples = {f"k{index:03d}": {"jpg": image(index), "cls": b"1"} for index in range(NUM_IMAGES)}
+    return write_tar(tmp_path_factory.mktemp("pool") / "s.tar", samples_tar(samples))
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> ScoreSpec:
+    folder = tmp_path_factory.mktemp("teacher")
+    return ScoreSpec(teacher=tiny_teacher(folder, "he/resnet8", sharpness=8))
+
+
+@pytest.fixture(scope="module")
+def scorer(spec: ScoreSpec) -> Iterator[ShardScorer]:
+    with ShardScorer(spec, batch_size=BATCH, threads=2) as opened:
+        yield opened
+
+
+def task(shard: str, run: Path, *, start: int = 0, stop: int | None = None) -> ScoreTask:
+    return ScoreTask(ShardEntry(2, shard, 1, "e"), start=start, stop=stop, run=str(run))
+
+
+def read(result: PartResult) -> tuple[pa.Table, pa.Table]:
+    return pq.read_table(result.paths[0]), pq.read_table(result.paths[1])
+
+
+def test_scores_are_those_of_a_plain_float64_loop(
+    scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    scores, _ = read(scorer.score(task(shard, tmp_path)))
+    model = tiny_model("he/resnet8", sharpness=8).double()
+    preprocessing = default_preprocessing("he/resnet8")
+    for index, row in enumerate(scores.to_pylist()):
+        assert (row["row_id"], row["key"]) == (2 << 32 | index, f"k{index:03d}")
+        if index % 7 == 3:
+            assert row["status"] == "undecodable"
+            assert row["noise_value"] is row["pseudo_label"] is row["width"] is None
+            assert row["num_bytes"] == len(TEXT)
+            continue
+        pixels = decode(image(index))
+        assert (row["height"], row["width"]) == pixels.shape[:2]
+        inputs = preprocessing.normalize(torch.tensor(preprocessing.apply(pixels)[None]))
+        with torch.no_grad():
+            logits = model(inputs.double())
+        assert row["noise_value"] == pytest.approx(noise_value(logits).item(), rel=1e-3)
+        assert row["pseudo_label"] == logits.argmax().item()
+
+
+def test_counters_tell_what_happened(scorer: ShardScorer, shard: str, tmp_path: Path) -> None:
+    counters = scorer.score(task(shard, tmp_path)).counters
+    assert counters["images"] == NUM_IMAGES
+    assert counters["failed"] == counters["status_undecodable"] == 6
+    assert counters["status_ok"] == NUM_IMAGES - 6
+    assert counters["status_crashed"] == counters["damaged"] == counters["problems"] == 0
+    assert counters["bytes"] == sum(len(image(index)) for index in range(NUM_IMAGES))
+    waits = sum(
+        counters[name] for name in ("wait_read_s", "wait_decode_s", "model_s", "wait_write_s")
+    )
+    assert 0 < waits <= counters["wall_s"]
+    assert min(counters[n] for n in ("forward_s", "decode_s", "resize_s", "phash_s")) > 0
+
+
+def test_members_index_every_file_of_every_sample(
+    scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    _, members = read(scorer.score(task(shard, tmp_path)))
+    data = Path(shard).read_bytes()
+    rows = members.to_pylist()
+    assert len(rows) == 2 * NUM_IMAGES
+    for row in rows:
+        index = row["row_id"] - (2 << 32)
+        expected = image(index) if row["extension"] == "jpg" else b"1"
+        assert data[row["offset"] : row["offset"] + row["size"]] == expected
+
+
+def test_bytes_do_not_depend_on_threads_or_repetition(
+    spec: ScoreSpec, shard: str, tmp_path: Path
+) -> None:
+    written = set()
+    for threads in (1, 2, 3):
+        with ShardScorer(spec, batch_size=BATCH, threads=threads) as scorer:
+            for repetition in range(2):
+                result = scorer.score(task(shard, tmp_path / f"{threads}-{repetition}"))
+                written.add(tuple(Path(path).read_bytes() for path in result.paths))
+    assert len(written) == 1
+
+
+def test_rows_do_not_depend_on_how_the_shard_was_divided(
+    scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    whole_scores, whole_members = read(scorer.score(task(shard, tmp_path / "whole")))
+    for step in (BATCH, 3 * BATCH):
+        parts = [
+            read(scorer.score(task(shard, tmp_path / "parts", start=start, stop=start + step)))
+            for start in range(0, NUM_IMAGES, step)
+        ]
+        scores = pa.concat_tables([scores for scores, _ in parts]).unify_dictionaries()
+        members = pa.concat_tables([members for _, members in parts]).unify_dictionaries()
+        assert scores.to_pylist() == whole_scores.to_pylist()
+        assert members.to_pylist() == whole_members.to_pylist()
+
+
+def test_compressed_shards_give_the_same_rows(
+    scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    packed = tmp_path / "s.tar.gz"
+    packed.write_bytes(gzip.compress(Path(shard).read_bytes()))
+    plain, _ = read(scorer.score(task(shard, tmp_path / "plain")))
+    unpacked, _ = read(scorer.score(task(str(packed), tmp_path / "packed")))
+    assert unpacked.drop_columns("shard").to_pylist() == plain.drop_columns("shard").to_pylist()
+
+
+def test_a_start_inside_a_batch_is_refused(scorer: ShardScorer, shard: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="starts at 4, which is no multiple of the batch size 8"):
+        scorer.score(task(shard, tmp_path, start=4))
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0, "threads": 1}, {"batch_size": 1, "threads": 0}]
+)
+def test_senseless_options_are_refused(spec: ScoreSpec, options: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="expected at least 1"):
+        ShardScorer(spec, **options)
+
+
+def test_crashed_samples_become_rows(scorer: ShardScorer, shard: str, tmp_path: Path) -> None:
+    again = ScoreTask(ShardEntry(2, shard, 1, "e"), run=str(tmp_path), crashed=(0, 9))
+    result = scorer.score(again)
+    status = read(result)[0]["status"].to_pylist()
+    assert [index for index, one in enumerate(status) if one == "crashed"] == [0, 9]
+    assert result.counters["status_crashed"] == 2
+
+
+class BreaksDown:
+    """A runtime that fails on its third batch."""
+
+    name = "broken"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, batch_NCHW: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls == 3:
+            raise RuntimeError("out of memory")
+        return torch.zeros(len(batch_NCHW), 10)
+
+
+def test_an_error_of_the_model_ends_the_part_and_leaves_the_scorer_usable(
+    spec: ScoreSpec, shard: str, tmp_path: Path
+) -> None:
+    with ShardScorer(spec, batch_size=BATCH, threads=2) as scorer:
+        good, scorer._runtime = scorer._runtime, BreaksDown()
+        with pytest.raises(RuntimeError, match="out of memory"):
+            scorer.score(task(shard, tmp_path))
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        scorer._runtime = good
+        assert scorer.score(task(shard, tmp_path)).counters["images"] == NUM_IMAGES
+
+
+class HalfBroken:
+    """A runtime that answers NaN on every second row."""
+
+    name = "half broken"
+
+    def __call__(self, batch_NCHW: Tensor) -> Tensor:
+        logits = torch.arange(10.0).repeat(len(batch_NCHW), 1)
+        logits[1::2] = torch.nan
+        return logits
+
+
+def test_a_teacher_that_breaks_down_on_an_image_costs_its_row(
+    spec: ScoreSpec, shard: str, tmp_path: Path
+) -> None:
+    with ShardScorer(spec, batch_size=BATCH, threads=1) as scorer:
+        scorer._runtime = HalfBroken()
+        scores, _ = read(scorer.score(task(shard, tmp_path)))
+    status = scores["status"].to_pylist()
+    assert set(status[0::2]) == {"ok", "undecodable"}
+    assert set(status[1::2]) == {"crashed", "undecodable"}
+    assert np.isfinite(scores["noise_value"].drop_null().to_numpy()).all()
