@@ -23,6 +23,20 @@ TASKS_IN_FLIGHT = 2
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A started worker has opened its stage and takes tasks from now on."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing happened for a while, and why; for the log."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Done:
     """A worker finished the oldest of its tasks."""
 
@@ -32,11 +46,18 @@ class Done:
 
 @dataclass(frozen=True)
 class Raised:
-    """The oldest task of a worker raised (or, with `opening`, the stage could not be opened)."""
+    """The oldest task of a worker raised."""
 
     worker: int
     failure: Failure
-    opening: bool = False
+
+
+@dataclass(frozen=True)
+class CannotOpen:
+    """A worker could not open the stage: no other could."""
+
+    worker: int
+    failure: Failure
 
 
 @dataclass(frozen=True)
@@ -47,21 +68,21 @@ class Died:
     reason: str
 
 
-PoolEvent = Done | Raised | Died
+PoolEvent = Ready | Waiting | Done | Raised | CannotOpen | Died
 
 
 class WorkerPool(Protocol):
     """Workers by number. Each runs the tasks submitted to it one after the other, in order."""
 
-    def start(self) -> int: ...
+    def start(self) -> int:
+        """Start a worker; a `Ready` follows once it is there, which may take its time."""
+        ...
 
     def submit(self, worker: int, task: Task) -> None: ...
 
     def wait(self) -> PoolEvent:
         """Block until something happened to any worker."""
         ...
-
-    def retire(self, worker: int) -> None: ...
 
     def close(self) -> None:
         """Stop every worker at once; tasks that were running are lost and harmless."""
@@ -94,7 +115,7 @@ class Repeated:
     tries: int
 
 
-Outcome = Finished | Quarantined | Repeated
+Outcome = Finished | Quarantined | Repeated | Waiting
 
 
 class RunAborted(CoursepackError):
@@ -108,7 +129,11 @@ class RunAborted(CoursepackError):
 
 @dataclass
 class _Crew:
-    """The tasks that each living worker has in hand, oldest first."""
+    """The tasks that each worker has in hand, oldest first.
+
+    A worker joins when it is ready, not when it is asked for: on a crowded cluster it may have to
+    wait for room, and tasks given to it would wait as well while others idle.
+    """
 
     tasks: dict[int, deque[Task]] = field(default_factory=dict)
 
@@ -135,18 +160,26 @@ def dispatch(pool: WorkerPool, tasks: Sequence[Task], *, workers: int) -> Iterat
     crew = _Crew()
     deaths_in_a_row = 0
     for _ in range(min(workers, len(waiting))):
-        crew.tasks[pool.start()] = deque()
+        pool.start()
     while waiting or crew.busy:
         while waiting and (worker := crew.idlest()) is not None:
             crew.tasks[worker].append(task := waiting.popleft())
             pool.submit(worker, task)
         event = pool.wait()
+        if isinstance(event, Ready):
+            crew.tasks[event.worker] = deque()
+            continue
+        if isinstance(event, Waiting):
+            yield event
+            continue
+        if isinstance(event, CannotOpen):
+            raise RunAborted(event.failure)
         if isinstance(event, Done):
             deaths_in_a_row = 0
             yield Finished(crew.tasks[event.worker].popleft(), event.result)
             continue
         if isinstance(event, Died):
-            in_hand = crew.tasks.pop(event.worker)
+            in_hand = crew.tasks.pop(event.worker, deque())
             deaths_in_a_row += 1
             failure = Failure("retry", "WorkerDied", event.reason, "")
             if deaths_in_a_row > MAX_TRIES * (workers + 1):
@@ -155,10 +188,10 @@ def dispatch(pool: WorkerPool, tasks: Sequence[Task], *, workers: int) -> Iterat
             # Tasks that only waited behind the suspect did nothing wrong: no try is counted.
             waiting.extendleft(reversed(in_hand))
             if waiting or suspect is not None:
-                crew.tasks[pool.start()] = deque()
+                pool.start()
         else:
             failure = event.failure
-            if event.opening or failure.verdict == "abort":
+            if failure.verdict == "abort":
                 raise RunAborted(failure)
             suspect = crew.tasks[event.worker].popleft()
         if suspect is None:

@@ -26,8 +26,8 @@ class ExecutionConfig:
         address: Ray address, as for `ray.init` (`auto`, `host:port`).
         actors: Workers; None = one per GPU, or as many as the cores allow.
         threads: Threads per worker.
-        batch_size: Images per forward pass. Fixed for a run: results on CPU are byte-identical
-            only for one batch size and thread count.
+        batch_size: Images per forward pass. Kept by a run: results on CPU are byte-identical for
+            one batch size, whatever the number of workers and threads.
         device: `cpu` or `cuda`; None = cuda where there is one.
     """
 
@@ -51,7 +51,7 @@ class ExecutionConfig:
 
     def stored(self) -> dict[str, Any]:
         """The choices that a run keeps: those that its bytes may depend on."""
-        return {key: asdict(self)[key] for key in ("threads", "batch_size", "device")}
+        return {key: asdict(self)[key] for key in ("batch_size", "device")}
 
 
 @dataclass(frozen=True)
@@ -69,31 +69,42 @@ class Plan:
         return 1.0 if self.device.startswith("cuda") else 0.0
 
 
-def make_plan(config: ExecutionConfig, *, device: str, threads: int | None) -> Plan:
-    """Choose executor, actors and threads for this machine or cluster.
+LOCAL_CPU_THREADS = 4
+"""Threads of a local CPU worker: each runs whole batches, so that a process serves several cores;
+beyond a handful they wait for one another in Python."""
 
-    Local CPU work defaults to one single-threaded worker per core: small models gain nothing from
-    more threads per forward pass, and workers share nothing that they could wait for.
+
+def make_plan(config: ExecutionConfig, *, device: str) -> Plan:
+    """Choose executor, workers and threads for this machine or cluster.
+
+    Raises:
+        UsageError: no node of the cluster has room for one worker.
     """
     executor = config.executor or ("ray" if config.address else "local")
-    threads = threads or 1
-    actors = config.actors
-    if actors is None and executor == "inline":
-        actors = 1
-    if actors is None and executor == "local":
-        actors = _local_gpus() if device.startswith("cuda") else max(1, usable_cores() // threads)
-    if actors is None:
-        from cluster.ray_executor import ActorResources, actor_slots, connect
+    if executor == "ray":
+        return _ray_plan(config, device)
+    if device.startswith("cuda"):
+        actors = config.actors or _local_gpus()
+        threads = config.threads or max(1, usable_cores() // actors)
+    else:
+        threads = config.threads or min(LOCAL_CPU_THREADS, usable_cores())
+        actors = config.actors or max(1, usable_cores() // threads)
+    return Plan(executor, None, 1 if executor == "inline" else actors, threads, device)
 
-        ray = connect(config.address)
-        gpus = 1.0 if device.startswith("cuda") else 0.0
-        actors = actor_slots(ray, ActorResources(num_cpus=threads, num_gpus=gpus))
-        if actors == 0:
-            raise UsageError(
-                f"no node of the Ray cluster offers {threads} CPUs and {gpus:.0f} GPUs for one "
-                "worker; lower --threads, or use --device cpu"
-            )
-    return Plan(executor, config.address, actors, threads, device)
+
+def _ray_plan(config: ExecutionConfig, device: str) -> Plan:
+    from cluster.ray_executor import ActorResources, actor_slots, connect, cpus_per_gpu
+
+    ray = connect(config.address)
+    gpus = 1.0 if device.startswith("cuda") else 0.0
+    threads = config.threads or (cpus_per_gpu(ray) if gpus else 1)
+    slots = actor_slots(ray, ActorResources(num_cpus=threads, num_gpus=gpus))
+    if slots == 0:
+        raise UsageError(
+            f"no node of the Ray cluster offers {threads} CPUs and {gpus:.0f} GPUs for one worker; "
+            "lower --threads, or use --device cpu"
+        )
+    return Plan("ray", config.address, config.actors or slots, threads, device)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sys
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
-from cluster.dispatch import Died, Done, PoolEvent, Raised
+from cluster.dispatch import CannotOpen, Died, Done, PoolEvent, Raised, Ready
 from cluster.retry import Failure, flatten
 from cluster.stage import Stage, Task, Worker
 
@@ -67,13 +67,7 @@ class ProcessPool:
             kind, content = ready.recv()
         except (EOFError, ConnectionResetError):
             return Died(number, self._bury(number))
-        if kind == "done":
-            return Done(number, content)
-        assert isinstance(content, Failure)
-        return Raised(number, content, opening=kind == "opening")
-
-    def retire(self, worker: int) -> None:
-        self._connections[worker].send(None)
+        return as_event(number, kind, content)
 
     def close(self) -> None:
         for process in self._processes.values():
@@ -94,6 +88,16 @@ class ProcessPool:
         return f"worker process {number} exited with status {code}"
 
 
+def as_event(worker: int, kind: str, content: Any) -> PoolEvent:
+    """What a worker process or actor sent, as the dispatcher knows it."""
+    if kind == "ready":
+        return Ready(worker)
+    if kind == "done":
+        return Done(worker, content)
+    assert isinstance(content, Failure)
+    return CannotOpen(worker, content) if kind == "cannot open" else Raised(worker, content)
+
+
 class InlinePool:
     """A `WorkerPool` of one worker in this very process: for notebooks, debuggers and tests."""
 
@@ -109,21 +113,18 @@ class InlinePool:
         self._tasks.append(task)
 
     def wait(self) -> PoolEvent:
-        task = self._tasks.pop(0)
         if self._worker is None:
             try:
                 self._worker = self._stage.open()
             except Exception as error:  # reported like any worker's
-                return Raised(0, flatten(error), opening=True)
+                return CannotOpen(0, flatten(error))
+            return Ready(0)
+        task = self._tasks.pop(0)
         try:
             return Done(0, self._worker.run(task))
         except Exception as error:  # judged by the dispatcher like any worker's
             return Raised(0, flatten(error))
 
-    def retire(self, worker: int) -> None:
-        pass
-
     def close(self) -> None:
         if self._worker is not None:
             self._worker.close()
-

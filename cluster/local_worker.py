@@ -21,8 +21,9 @@ def serve(connection: Connection) -> None:
     try:
         worker = stage.open()
     except Exception as error:  # whatever it is, the driver must hear of it
-        connection.send(("opening", flatten(error)))
+        connection.send(("cannot open", flatten(error)))
         return
+    connection.send(("ready", None))
     try:
         while (task := connection.recv()) is not None:
             try:

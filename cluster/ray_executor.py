@@ -11,12 +11,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.dispatch import Died, Done, PoolEvent, Raised
-from cluster.retry import Failure, flatten
+from cluster.dispatch import Died, PoolEvent, Waiting
+from cluster.local_executor import as_event
+from cluster.retry import flatten
 from cluster.stage import Stage, Task
 from shards.errors import CoursepackError, UsageError
 
 CONNECT_TIMEOUT_S = 5.0
+REPORT_SILENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class StageActor:
         self._stage = stage
         self._worker: Any = None
 
+    def open(self) -> tuple[str, Any]:
+        try:
+            self._worker = self._stage.open()
+        except Exception as error:  # whatever it is, the driver must hear of it
+            return "cannot open", flatten(error)
+        return "ready", None
+
     def run(self, task: Task) -> tuple[str, Any]:
-        if self._worker is None:
-            try:
-                self._worker = self._stage.open()
-            except Exception as error:  # whatever it is, the driver must hear of it
-                return "opening", flatten(error)
         try:
             return "done", self._worker.run(task)
         except Exception as error:  # judged and repeated, or quarantined, by the driver
@@ -112,6 +116,16 @@ def actor_slots(ray: Any, resources: ActorResources) -> int:
     return slots
 
 
+def cpus_per_gpu(ray: Any) -> int:
+    """CPUs that each GPU's worker can have on the node with the fewest, at least 1."""
+    shares = [
+        int(node["Resources"].get("CPU", 0) // node["Resources"]["GPU"])
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("GPU")
+    ]
+    return max(1, min(shares, default=1))
+
+
 class RayPool:
     """A `WorkerPool` of Ray actors, each with its share of CPUs and GPUs."""
 
@@ -132,7 +146,7 @@ class RayPool:
     def start(self) -> int:
         number, self._next = self._next, self._next + 1
         self._actors[number] = self._actor_class.remote(self._stage)
-        self._calls[number] = deque()
+        self._calls[number] = deque([self._actors[number].open.remote()])
         return number
 
     def submit(self, worker: int, task: Task) -> None:
@@ -141,28 +155,34 @@ class RayPool:
     def wait(self) -> PoolEvent:
         # An actor runs its calls in order, so only its oldest can be the next to end.
         oldest = {calls[0]: worker for worker, calls in self._calls.items() if calls}
-        ended, _ = self._ray.wait(list(oldest), num_returns=1)
+        ended, _ = self._ray.wait(list(oldest), num_returns=1, timeout=REPORT_SILENCE_S)
+        if not ended:
+            return Waiting(self._why_silent())
         worker = oldest[ended[0]]
         try:
             kind, content = self._ray.get(ended[0])
         except self._ray.exceptions.RayError as error:
             return self._bury(worker, _first_line(error))
         self._calls[worker].popleft()
-        if kind == "done":
-            return Done(worker, content)
-        assert isinstance(content, Failure)
-        return Raised(worker, content, opening=kind == "opening")
-
-    def retire(self, worker: int) -> None:
-        del self._calls[worker]
-        self._ray.kill(self._actors.pop(worker))
+        return as_event(worker, kind, content)
 
     def close(self) -> None:
         for worker in list(self._actors):
-            self.retire(worker)
+            self._kill(worker)
+
+    def _kill(self, worker: int) -> None:
+        del self._calls[worker]
+        self._ray.kill(self._actors.pop(worker))
+
+    def _why_silent(self) -> str:
+        free = self._ray.available_resources()
+        return (
+            f"no news from {len(self._actors)} actors for {REPORT_SILENCE_S:.0f} s; the cluster "
+            f"has {free.get('CPU', 0):g} CPUs and {free.get('GPU', 0):g} GPUs free"
+        )
 
     def _bury(self, worker: int, reason: str) -> Died:
-        self.retire(worker)  # a process that Ray lost sight of must not go on writing
+        self._kill(worker)  # a process that Ray lost sight of must not go on writing
         return Died(worker, f"actor {worker} died: {reason}")
 
 

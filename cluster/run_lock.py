@@ -110,8 +110,12 @@ class RunLock:
                 continue  # a full disk or a lost mount shows in the run itself, with its cure
 
     def _is_latest(self) -> bool:
-        latest = self._latest()
-        return latest is not None and latest.epoch == self.epoch
+        latest, me = self._latest(), self._me()
+        if latest is None:
+            return False
+        # Stores without conditional writes may let two drivers believe in one epoch; the file
+        # names one of them.
+        return (latest.epoch, latest.host, latest.pid) == (me.epoch, me.host, me.pid)
 
     def _latest(self) -> _Holder | None:
         files = storage.list_files(self._folder, suffix=".json")

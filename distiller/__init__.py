@@ -1,9 +1,7 @@
 """Train a student from a teacher and a folder of selected shards.
 
-    from distiller import distill, load_config
-
-    result = distill(load_config("distill.yaml"))
-    result.metrics["top1"], result.student_weights
+`distill(load_config("distill.yaml"))` does it and returns a `DistillResult`: metrics, the path of
+the student's weights, and the card that says how they came about.
 """
 
 from __future__ import annotations

@@ -58,9 +58,7 @@ class AugmentOptions(Options):
     """Value of pixels that the affine map or the padding brings in; 0 = black."""
 
 
-def augment(
-    images_NCHW: Tensor, options: AugmentOptions, *, generator: torch.Generator
-) -> Tensor:
+def augment(images_NCHW: Tensor, options: AugmentOptions, *, generator: torch.Generator) -> Tensor:
     """A random view of each image; (N, C, H, W) uint8 in and out, the input is not changed.
 
     Raises:
@@ -73,9 +71,7 @@ def augment(
         )
     view_NCHW = images_NCHW
     if options.affine is not None:
-        view_NCHW = random_affine(
-            view_NCHW, options.affine, fill=options.fill, generator=generator
-        )
+        view_NCHW = random_affine(view_NCHW, options.affine, fill=options.fill, generator=generator)
     if options.crop_padding or options.flip:
         view_NCHW = random_crop_flip(
             view_NCHW,
@@ -117,9 +113,7 @@ def random_affine(
     """One random affine map per image, bilinear, pixels rounded to the nearest integer."""
     num, _, height, width = images_NCHW.shape
     device = images_NCHW.device
-    theta_N23 = affine_matrices(
-        num, options, aspect=width / height, generator=generator
-    ).to(device)
+    theta_N23 = affine_matrices(num, options, aspect=width / height, generator=generator).to(device)
     grid = F.affine_grid(theta_N23, list(images_NCHW.shape), align_corners=False)
     # The fill value is subtracted and added back because sampling outside the image yields 0.
     pixels = images_NCHW.to(torch.float32) - fill

@@ -6,6 +6,7 @@ A checkpoint is one `torch.save` archive of tensors and plain values, loaded wit
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 from pathlib import Path
@@ -29,8 +30,12 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
         StorageError: the folder cannot be written, or the disk is full.
     """
     path = folder / f"step-{step:08d}.pt"
+    # Through memory: torch's own writer turns the reason of a failed write, such as a full disk,
+    # into an error about positions.
+    archive = io.BytesIO()
+    torch.save({"step": step, **state}, archive)
     with atomic.new_file(str(path)) as file:
-        torch.save({"step": step, **state}, file)
+        file.write(archive.getbuffer())
     for _, old in checkpoints(folder)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path

@@ -55,9 +55,7 @@ def evaluate(
             if teacher_fn is not None:
                 teacher_class_N = teacher_fn(images).argmax(dim=1)
                 agree += int((teacher_class_N == logits_NC.argmax(dim=1)).sum())
-                teacher_right += int(
-                    (teacher_class_N == labels_N.to(teacher_class_N.device)).sum()
-                )
+                teacher_right += int((teacher_class_N == labels_N.to(teacher_class_N.device)).sum())
     if num == 0:
         raise ValueError("there are no samples to evaluate on")
     result: dict[str, float] = {"n": num}

@@ -152,9 +152,7 @@ class Objective:
     transition: TransitionMatrix | None = None
 
     def __post_init__(self) -> None:
-        wanted = (
-            isinstance(self.options, NoisyOptions) and self.options.transition.mode != "none"
-        )
+        wanted = isinstance(self.options, NoisyOptions) and self.options.transition.mode != "none"
         if wanted != (self.transition is not None):
             raise ValueError(
                 f"objective {self.options.kind!r} {'needs' if wanted else 'takes no'} "

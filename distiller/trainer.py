@@ -1,7 +1,5 @@
 """Training a student from start, or from where it was killed, to its card.
 
-    result = distill(load_config("distill.yaml"), on_event=print)
-
 Legend: B = batch, C = channels or classes, S = image side.
 """
 
@@ -108,9 +106,7 @@ def distill(
         tell(Event("loading", 0, config.steps, message=decoding))
         session = open_session(inputs, resuming=state is not None)
         progress = restore(session, state) if state is not None else fresh(session)
-        progress.warnings = list(
-            dict.fromkeys([*progress.warnings, *warnings, *session.warnings])
-        )
+        progress.warnings = list(dict.fromkeys([*progress.warnings, *warnings, *session.warnings]))
         for warning in progress.warnings:
             tell(Event("warning", progress.step, config.steps, message=warning))
         with MetricsLog(out, step=progress.step) as log:

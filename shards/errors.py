@@ -34,9 +34,7 @@ class StorageError(CoursepackError):
         disk_full: True when no later write can succeed either until space is freed.
     """
 
-    def __init__(
-        self, message: str, *, retriable: bool = False, disk_full: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, retriable: bool = False, disk_full: bool = False) -> None:
         super().__init__(message)
         self.retriable = retriable
         self.disk_full = disk_full

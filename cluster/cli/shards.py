@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from cluster.cli.options import AsJson, Debug, MaxBad, OutPool, Overwrite, Pool, example
 from cluster.cli.output import command
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from shards.sample import Problem
+from cluster.cli.shard_text import fact_lines, problem_lines
 
 app = typer.Typer(
     help="Build, check, describe and resize pools of WebDataset shards.", no_args_is_help=True
 )
-
-_MAX_PROBLEMS_SHOWN = 20
 
 
 @app.command(
@@ -109,7 +103,7 @@ def build(
         output.finish(
             report,
             text=[
-                *_problem_lines(report.problems),
+                *problem_lines(report.problems),
                 f"{report.samples:,} samples in {len(report.shards):,} shards, "
                 f"{report.num_bytes / 1e6:,.1f} MB: {out}",
             ],
@@ -144,7 +138,7 @@ def verify(
         output.finish(
             report,
             text=[
-                *_problem_lines(report.problems),
+                *problem_lines(report.problems),
                 f"{len(report.shards):,} shards, {report.samples:,} samples, "
                 f"{report.num_bytes / 1e6:,.1f} MB: {count or 'no'} problem{'s'[: count != 1]}",
             ],
@@ -163,7 +157,7 @@ def info(pool: Pool, as_json: AsJson = False, debug: Debug = False) -> None:
 
         with output.progress() as on_progress:
             found = run(pool, on_progress=on_progress)
-        output.finish(found, text=_fact_lines(found))
+        output.finish(found, text=fact_lines(found))
 
 
 @app.command(
@@ -239,32 +233,9 @@ def resize(
             {"samples": report.samples, "num_bytes_in": before, "num_bytes_out": after}
             | {"problems": report.problems, "shards": report.shards},
             text=[
-                *_problem_lines(report.problems),
+                *problem_lines(report.problems),
                 f"{report.samples:,} samples in {len(report.shards):,} shards, "
                 f"{before / 1e6:,.1f} MB -> {after / 1e6:,.1f} MB: {out}",
             ],
             exit_code=pool_loss(report.problems).exit_code(written=report.samples, budget=budget),
         )
-
-
-def _problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """The first problems one by one; --json has them all."""
-    lines = [
-        f"{problem.kind}: {problem.shard}"
-        f"{f' {problem.member}' if problem.member else ''}: {problem.detail}"
-        for problem in problems[:_MAX_PROBLEMS_SHOWN]
-    ]
-    if len(problems) > _MAX_PROBLEMS_SHOWN:
-        lines.append(f"... and {len(problems) - _MAX_PROBLEMS_SHOWN:,} more; --json lists all")
-    return lines
-
-
-def _fact_lines(found: dict[str, Any]) -> list[str]:
-    width = max(map(len, found))
-    return [f"{name.replace('_', ' '):<{width}}  {_fact(value)}" for name, value in found.items()]
-
-
-def _fact(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_fact(entry)}" for name, entry in value.items()) or "none"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)

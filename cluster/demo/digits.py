@@ -69,9 +69,7 @@ def load_digits(*, seed: int) -> tuple[LabelledImages, LabelledImages]:
     pixels, classes = mnist_data()
     images = np.asarray(pixels, dtype=np.uint8).reshape(-1, 28, 28)
     labels = np.asarray(classes, dtype=np.int64)
-    train, held_out = stratified_split(
-        labels, num_first=NUM_TRAIN, rng=np.random.default_rng(seed)
-    )
+    train, held_out = stratified_split(labels, num_first=NUM_TRAIN, rng=np.random.default_rng(seed))
     return (
         LabelledImages(images[train], labels[train]),
         LabelledImages(images[held_out], labels[held_out]),

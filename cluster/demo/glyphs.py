@@ -8,8 +8,6 @@ the FreeType that Pillow carries.
 
 from __future__ import annotations
 
-import io
-import json
 import math
 import unicodedata
 from collections.abc import Sequence
@@ -127,7 +125,7 @@ def alphabets() -> tuple[Alphabet, ...]:
 
 def _choose(rng: np.random.Generator, faces: Sequence[Alphabet]) -> tuple[Alphabet, str]:
     kind = rng.random()
-    alphabet = faces[rng.integers(len(faces))]
+    alphabet = faces[int(rng.integers(len(faces)))]
     if kind < DIGIT_SHARE:
         return alphabet, DIGITS[rng.integers(10)]
     signs = kind >= DIGIT_SHARE + LETTER_SHARE and alphabet.signs

@@ -102,7 +102,7 @@ def export(
         return finished
     work = storage.join(out, ".export")
     stage = ExportStage(tuple(config["semantic"].get("image_ext") or IMAGE_EXTENSIONS))
-    plan = make_plan(execution or ExecutionConfig(), device="cpu", threads=1)
+    plan = make_plan(execution or ExecutionConfig(threads=1), device="cpu")
     report = on_progress or _ignore
     parts = list(locate(layout, chosen))
     spilling = spill_tasks(parts, work)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.bad_budget import BadBudget
-from cluster.dispatch import Finished, Outcome, Quarantined, dispatch
+from cluster.dispatch import Finished, Outcome, Quarantined, Waiting, dispatch
 from cluster.execution import ExecutionConfig, Plan, choose_device, make_plan, worker_pool
 from cluster.metrics import Throughput, sum_counters, throughput
 from cluster.pool_manifest import (
@@ -82,6 +82,8 @@ class _Tally:
             self.num_bytes += outcome.task.num_bytes
             self.counters = sum_counters([self.counters, outcome.result.counters])
             return ""
+        if isinstance(outcome, Waiting):
+            return outcome.reason
         if isinstance(outcome, Quarantined):
             self.quarantined.append(outcome)
             return _describe(outcome)
@@ -155,9 +157,7 @@ def score(
         for marker in state.mended:
             run.ledger.remove(marker)
         write_manifest(layout, state.manifest)
-        plan = make_plan(
-            execution, device=run.execution["device"], threads=run.execution["threads"]
-        )
+        plan = make_plan(execution, device=run.execution["device"])
         stage = ScoreStage(
             spec=spec,
             teacher_fingerprint=teacher.fingerprint,
@@ -197,7 +197,6 @@ def _with_defaults(
     device = choose_device(execution.device)
     return {
         "device": device,
-        "threads": execution.threads or 1,
         "batch_size": execution.batch_size or _batch_size(teacher, device),
     }
 

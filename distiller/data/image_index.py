@@ -84,12 +84,13 @@ def build_image_index(
     infos = tuple(storage.expand(list(specs)))
     extensions = tuple(image_ext) if image_ext is not None else IMAGE_EXTENSIONS
     digest = hashlib.sha256()
-    rows: list[tuple[int, int, int, int, int, int]] = []
+    tables: list[np.ndarray] = []
     skipped: Counter[str] = Counter()
     num_samples = 0
     for position, info in enumerate(infos):
         found = build_index(info.uri)
         num_samples += len(found.entries)
+        rows: list[tuple[int, int, int, int, int, int]] = []
         digest.update(f"{storage.name(info.uri)}\0{len(found.entries)}\0".encode())
         for entry in found.entries:
             image = image_member(entry, extensions)
@@ -100,12 +101,14 @@ def build_image_index(
             label_place = (label.offset, label.size) if label is not None else (0, -1)
             rows.append((position, entry.index, image.offset, image.size, *label_place))
             digest.update(f"{entry.key}\0{image.offset}\0{image.size}\0".encode())
-    if not rows:
+        # As numbers in columns, shard by shard: Python tuples of a million images are 300 MB.
+        tables.append(np.array(rows, dtype=np.int64).reshape(-1, 6))
+    table = np.concatenate(tables)
+    if not len(table):
         raise UsageError(
             f"{', '.join(specs)}: none of {num_samples} samples has an image "
             f"({', '.join(extensions)}); check data.image_ext"
         )
-    table = np.array(rows, dtype=np.int64)
     return ImageIndex(
         shards=infos,
         shard_N=table[:, 0].astype(np.int32),

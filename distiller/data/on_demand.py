@@ -30,7 +30,6 @@ from shards.reader import is_compressed
 _BATCHES_AHEAD = 3
 
 
-
 class _Part(NamedTuple):
     """What one job of the pool brings back."""
 

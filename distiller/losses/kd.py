@@ -48,9 +48,7 @@ def kd_loss(
     # Half precision has too few bits for a divergence that ends near 0.
     precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
     student_log_p_NC = F.log_softmax(student_logits_NC.to(precision) / temperature, dim=1)
-    teacher_log_p_NC = F.log_softmax(
-        teacher_logits_NC.detach().to(precision) / temperature, dim=1
-    )
+    teacher_log_p_NC = F.log_softmax(teacher_logits_NC.detach().to(precision) / temperature, dim=1)
     divergence_N = F.kl_div(
         student_log_p_NC, teacher_log_p_NC, reduction="none", log_target=True
     ).sum(dim=1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from selector.report.cuts import Cut
 from selector.report.facts import Histogram
 from selector.report.numerals import count_text, power_text, score_text, share_text
-from selector.report.stats import axis_step
+from selector.report.stats import LogBins, axis_step
 from selector.report.svg import drawing, element, line, rectangle, text
 
 WIDE, NARROW = 760.0, 380.0
@@ -20,20 +20,6 @@ _STRIP_HEIGHT = 40.0
 _GAP = 26.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 14.0, 30.0, 44.0
 _LETTER = 6.2  # about the width of a digit at the size of the labels
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where a selection by noise value ends: one value, or a range of them, one per class.
-
-    Attributes:
-        low, high: smallest and largest noise value of a last kept image, nats.
-        num_groups: over how many classes they range; 1 for a single cut.
-    """
-
-    low: float
-    high: float
-    num_groups: int
 
 
 def noise_histogram(histogram: Histogram, *, cut: Cut | None, width: float) -> Markup:
@@ -50,7 +36,8 @@ def noise_histogram(histogram: Histogram, *, cut: Cut | None, width: float) -> M
     strip_bottom = bottom + _GAP + _STRIP_HEIGHT
     bar_width = plot_width / bins.num_bins
     scale = _PLOT_HEIGHT / (max(int(histogram.pool.max()), 1) * 1.04)
-    parts = [*_count_axis(int(histogram.pool.max()), scale, bottom, width)]
+    parts = _cut_band(cut, bins, strip_bottom, plot_width)  # first, so that bars lie upon it
+    parts += _count_axis(int(histogram.pool.max()), scale, bottom, width)
     for index in range(bins.num_bins):
         pool, selected = int(histogram.pool[index]), int(histogram.selected[index])
         if not pool:
@@ -68,8 +55,7 @@ def noise_histogram(histogram: Histogram, *, cut: Cut | None, width: float) -> M
         parts.append(element("g", {"class": "bin"}, [*column, element("title", None, [hint])]))
     parts += _strip_axis(strip_bottom, width)
     parts += _decade_axis(bins.low, bins.high, strip_bottom, plot_width)
-    if cut is not None:
-        parts += _cut_mark(cut, bins.low, bins.high, strip_bottom, plot_width)
+    parts += _cut_lines(cut, bins, strip_bottom, plot_width)
     return drawing(
         parts,
         width=width,
@@ -153,24 +139,31 @@ def _decade_axis(low: int, high: int, base: float, plot_width: float) -> list[Ma
     return parts
 
 
-def _cut_mark(cut: Cut, low: int, high: int, base: float, plot_width: float) -> list[Markup]:
-    left, right = (
-        _at(math.log10(value) if value > 0 else low, low, high, plot_width)
-        for value in (cut.low, cut.high)
-    )
-    parts = []
+def _cut_band(cut: Cut | None, bins: LogBins, base: float, plot_width: float) -> list[Markup]:
+    if cut is None or cut.num_groups == 1:
+        return []
+    left, right = _cut_ends(cut, bins, plot_width)
+    return [rectangle(left, _TOP, right - left, base - _TOP, css="cut-band")]
+
+
+def _cut_lines(cut: Cut | None, bins: LogBins, base: float, plot_width: float) -> list[Markup]:
+    if cut is None:
+        return []
+    left, right = _cut_ends(cut, bins, plot_width)
+    parts = [line(x, _TOP - 6, x, base, css="cut") for x in sorted({left, right})]
+    label = f"cut {score_text(cut.high)}"
     if cut.num_groups > 1:
-        parts.append(rectangle(left, _TOP, right - left, base - _TOP, css="cut-band"))
-        parts.append(line(left, _TOP - 6, left, base, css="cut"))
         label = f"cuts of {cut.num_groups} classes"
-    else:
-        label = f"cut {score_text(cut.high)}"
-    parts.append(line(right, _TOP - 6, right, base, css="cut"))
     # Kept inside the drawing, whichever side the cut is on.
     half = len(label) * _LETTER / 2
     middle = min(max((left + right) / 2, _LEFT + half), _LEFT + plot_width - half)
-    parts.append(text(label, middle, _TOP - 12, css="cut-label", anchor="middle"))
-    return parts
+    return [*parts, text(label, middle, _TOP - 12, css="cut-label", anchor="middle")]
+
+
+def _cut_ends(cut: Cut, bins: LogBins, plot_width: float) -> tuple[float, float]:
+    exponents = (math.log10(value) if value > 0 else bins.low for value in (cut.low, cut.high))
+    left, right = (_at(exponent, bins.low, bins.high, plot_width) for exponent in exponents)
+    return left, right
 
 
 def _at(exponent: float, low: int, high: int, plot_width: float) -> float:

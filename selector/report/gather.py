@@ -1,4 +1,4 @@
-"""Asking a run for what its report shows: SQL that counts, and a few rows; never the pool in memory.
+"""Asking a run for what its report shows: SQL that counts, and a few rows of the pool.
 
 Costs two or three scans of the scores table: seconds per ten million images.
 """
@@ -142,17 +142,17 @@ def _columns(rows: Sequence[tuple[int, ...]], width: int) -> list[IntArray]:
 
 def _candidates(sql: duckdb.DuckDBPyConnection, *, selected: bool, step: int) -> pa.Table:
     """Scored rows of one side, thinned by a hash of row_id: the same rows on every call."""
-    return sql.execute(
+    return sql.sql(
         "SELECT row_id, shard_id, key, pseudo_label, noise_value, content_hash FROM judged "
         f"WHERE selected = $selected AND {_SCORED} AND hash(row_id) % $step = 0 ORDER BY row_id",
-        {"selected": selected, "step": step},
+        params={"selected": selected, "step": step},
     ).to_arrow_table()
 
 
 def _failure(sql: duckdb.DuckDBPyConnection, status: str, count: int) -> Failure:
-    examples = sql.execute(
+    examples = sql.sql(
         "SELECT row_id, key, shard, error FROM scores WHERE status = $status "
         "ORDER BY row_id LIMIT $most",
-        {"status": status, "most": EXAMPLES_PER_STATUS},
+        params={"status": status, "most": EXAMPLES_PER_STATUS},
     ).to_arrow_table()
     return Failure(status, count, tuple(examples.to_pylist()))

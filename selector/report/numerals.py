@@ -14,21 +14,21 @@ def count_text(count: int) -> str:
 
 
 def share_text(part: float, whole: float) -> str:
-    """A share as a percentage with about three digits; '–' of nothing.
+    r"""A share as a percentage with about three digits; '–' of nothing.
 
     >>> share_text(1, 8), share_text(1, 3000), share_text(0, 5), share_text(1, 10**7)
-    ('12.5 %', '0.033 %', '0 %', '< 0.001 %')
+    ('12.5\xa0%', '0.033\xa0%', '0\xa0%', '<\xa00.001\xa0%')
     """
     if whole <= 0:
         return "–"
     percent = 100 * part / whole
     if percent == 0:
-        return "0 %"
+        return "0\u00a0%"
     if percent < 0.001:
-        return "< 0.001 %"
+        return "<\u00a00.001\u00a0%"
     decimals = 1 if percent >= 1 else 3
     text = f"{percent:.{decimals}f}"
-    return f"{text.rstrip('0').rstrip('.')} %"
+    return f"{text.rstrip('0').rstrip('.')}\u00a0%"
 
 
 def power_text(exponent: int) -> str:
@@ -41,8 +41,8 @@ def power_text(exponent: int) -> str:
 def score_text(value: float) -> str:
     """A score with three digits, whatever its size.
 
-    >>> score_text(0.0123), score_text(2.5e-9), score_text(0.0)
-    ('0.0123', '2.50 × 10⁻⁹', '0')
+    >>> score_text(0.0123), score_text(2.5e-9).split(), score_text(0.0)
+    ('0.0123', ['2.50', '×', '10⁻⁹'], '0')
     """
     if not math.isfinite(value):
         return str(value)
@@ -51,7 +51,8 @@ def score_text(value: float) -> str:
     if 1e-3 <= abs(value) < 1e4:
         return f"{value:.3g}"
     mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa} × {power_text(int(exponent))}"
+    # No-break spaces: a power of ten must not be parted from its factor.
+    return f"{mantissa}\u00a0×\u00a0{power_text(int(exponent))}"
 
 
 def bytes_text(num_bytes: int) -> str:
@@ -61,4 +62,4 @@ def bytes_text(num_bytes: int) -> str:
         if size < 1000 or unit == _BYTE_UNITS[-1]:
             break
         size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+    return f"{size:.0f}\u00a0{unit}" if unit == "B" else f"{size:.1f}\u00a0{unit}"

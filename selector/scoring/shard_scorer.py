@@ -43,6 +43,8 @@ _PATIENCE_S = 10.0
 class ShardScorer:
     """A loaded teacher with its threads and memory; scores one part after another.
 
+    Until `close`, torch computes with one thread per caller in the whole process.
+
     Args:
         spec: what to compute.
         batch_size: images per forward pass; 64 suits CPUs, whose caches larger batches overflow.
@@ -65,6 +67,7 @@ class ShardScorer:
     ) -> None:
         if batch_size < 1 or threads < 1:
             raise UsageError(f"batch size {batch_size}, threads {threads}: expected at least 1")
+        self._threads_before = torch.get_num_threads()
         torch.set_num_threads(1)  # of each worker; there are `threads` of them
         self.teacher = load_teacher(spec.teacher_spec, device=device)
         self.batch_size = batch_size
@@ -87,10 +90,11 @@ class ShardScorer:
         self.close()
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads; torch computes with as many as before again."""
         self._workers.close()
         if self._models is not self._workers:
             self._models.close()
+        torch.set_num_threads(self._threads_before)
 
     def score(self, task: ScoreTask) -> PartResult:
         """Score one part; its files appear whole or not at all.

@@ -63,7 +63,7 @@ def semantic_dict(spec: ScoreSpec, teacher: Teacher) -> dict[str, Any]:
 
     return {
         "schema_version": SCHEMA_VERSION,
-        "teacher": teacher.name.partition(":")[0] if ":" in teacher.name else teacher.name,
+        "teacher": "file" if teacher.name.startswith("file:") else teacher.name,
         "teacher_fingerprint": teacher.fingerprint,
         "num_classes": teacher.num_classes,
         "preprocessing": teacher.preprocessing.to_dict(),

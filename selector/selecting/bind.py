@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -27,8 +25,8 @@ from selector.selecting.plan import (
     SourceColumn,
     Step,
 )
+from selector.selecting.predicate import check_predicate
 from selector.tables.connection import RunTables
-from selector.tables.query import sql_errors
 from selector.tables.schema import direction_of
 from shards.errors import UsageError
 
@@ -213,48 +211,9 @@ class _Binder:
 
     def predicate(self, text: str, path: str) -> str:
         """`text` as DuckDB writes it, after binding it to `scores`."""
-        try:
-            with sql_errors(self.connection, text + " scores"):
-                expression = str(duckdb.SQLExpression(text))
-                sql = f"SELECT 1 FROM scores WHERE {expression}"
-                self.connection.sql(sql + " LIMIT 0").fetchall()
-                result = self.connection.sql(f"SELECT {expression} FROM scores LIMIT 0").types[0]
-                self.used |= _tables_in(self.connection, sql)
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}") from error
-        if str(result) != "BOOLEAN":
-            raise UsageError(f"{path}: {text!r} is {result}, expected a condition: true or false")
-        self._refuse_volatile(expression, path)
-        return expression
-
-    def _refuse_volatile(self, expression: str, path: str) -> None:
-        """A recipe selects the same rows today and tomorrow, so neither random() nor now()."""
-        rows = self.connection.sql(
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
-        ).fetchall()
-        called = set(re.findall(r'"?(\w+)"?\s*\(', expression.lower()))
-        volatile = sorted(called & {name for (name,) in rows})
-        if volatile:
-            raise UsageError(
-                f"{path}: {volatile[0]}() gives another answer every time; for a random choice use "
-                "a sample step with a seed"
-            )
-
-
-def _tables_in(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
-    """Names of the tables that a SELECT reads, in subqueries too, as DuckDB parses it."""
-    ((parsed,),) = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
-    found: set[str] = set()
-    waiting: list[Any] = [json.loads(parsed)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            if node.get("type") == "BASE_TABLE":
-                found.add(node["table_name"])
-            waiting += node.values()
-        elif isinstance(node, list):
-            waiting += node
-    return found
+        checked = check_predicate(self.connection, text, path)
+        self.used |= checked.tables
+        return checked.expression
 
 
 def _draw(seed: int) -> Order:

@@ -128,12 +128,15 @@ def connect_tables(
             "temp_directory": spill,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            "allow_persistent_secrets": False,
         }
         if threads is not None:
             config["threads"] = threads
         with duckdb.connect(":memory:", config=config) as connection:
             for name, rows in tables.views.items():
                 connection.register(name, rows)
+            # It would draw on stdout, between the lines of a JSON answer.
+            connection.execute("SET enable_progress_bar = false")
             # Python variables of the caller must not become tables.
             connection.execute("SET python_enable_replacements = false")
             connection.execute("SET enable_external_access = false")

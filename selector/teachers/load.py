@@ -71,7 +71,8 @@ def load_teacher(spec: TeacherSpec, *, device: str = "cpu") -> Teacher:
             f"{spec.class_names} has {len(names)} class names, {spec.name} has {num_classes} "
             "classes; one name a line, in the order of the logits"
         )
-    architecture = spec.name.partition(":")[0] if ":" in spec.name else spec.name
+    # A file is what its bytes are, wherever it lies.
+    architecture = "file" if spec.name.startswith("file:") else spec.name
     parts = (source.digest, architecture, source.preprocessing.fingerprint())
     return Teacher(
         name=spec.name,

@@ -69,3 +69,12 @@ def test_no_cluster_at_the_address_says_so_within_seconds() -> None:
     )
     assert "127.0.0.1:1" in done.stdout, done.stderr
     assert "ray start --head" in done.stdout
+
+
+def test_workers_that_find_no_room_keep_nobody_waiting(ray: Any, tmp_path: Path) -> None:
+    # Two CPUs, four actors of one CPU each: two of them never start, and must not hold tasks.
+    tasks = [ToyTask(f"t{number}", str(tmp_path)) for number in range(9)]
+    pool = RayPool(ray, ToyStage(), resources=ActorResources(num_cpus=1))
+    outcomes = list(dispatch(pool, tasks, workers=4))
+    pool.close()
+    assert sum(isinstance(outcome, Finished) for outcome in outcomes) == 9

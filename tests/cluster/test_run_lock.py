@@ -63,6 +63,14 @@ def test_a_driver_of_another_machine_is_dead_only_when_its_heartbeat_is_old(
         assert lock.epoch == 2
 
 
+def test_of_two_drivers_in_one_epoch_the_file_names_the_one_that_goes_on(tmp_path: Path) -> None:
+    with RunLock(str(tmp_path)) as lock:
+        path = tmp_path / f"{lock.epoch:08d}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "elsewhere/boot"}))
+        with pytest.raises(RunLocked, match="took over"):
+            lock.check()
+
+
 def test_a_driver_that_was_taken_over_stops_before_it_commits(tmp_path: Path) -> None:
     with RunLock(str(tmp_path)) as lock:
         lock.check()

@@ -31,9 +31,7 @@ def test_with_a_teacher_its_accuracy_and_the_agreement_are_added() -> None:
     teacher = torch.tensor([[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0]])
     labels = torch.tensor([0, 0, 2, 0])
     rows = torch.arange(4)
-    found = evaluate(
-        lambda n: student[n], [(rows, labels)], teacher_fn=lambda n: teacher[n]
-    )
+    found = evaluate(lambda n: student[n], [(rows, labels)], teacher_fn=lambda n: teacher[n])
     assert found["agreement"] == 2 / 4
     assert found["teacher_top1"] == 3 / 4
     assert found["top1"] == 3 / 4

@@ -29,8 +29,9 @@ def test_another_process_is_kept_out_and_a_killed_one_leaves_no_lock(tmp_path: P
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(UsageError, match="another process is training there"), lock_folder(
-            folder
+        with (
+            pytest.raises(UsageError, match="another process is training there"),
+            lock_folder(folder),
         ):
             pass
     finally:
@@ -49,7 +50,8 @@ def test_the_lock_can_be_taken_again_after_an_error(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
-    with pytest.raises(StorageError, match="cannot be used as the run's folder"), lock_folder(
-        tmp_path / "run"
+    with (
+        pytest.raises(StorageError, match="cannot be used as the run's folder"),
+        lock_folder(tmp_path / "run"),
     ):
         pass

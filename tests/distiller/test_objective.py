@@ -84,9 +84,7 @@ def test_weights_reach_every_part(options: ObjectiveOptions) -> None:
     """Images of weight 0 do not exist for the loss."""
     weights = torch.tensor([2.0, 2.0, 2.0, 0.0, 0.0, 0.0], dtype=torch.float64)
     objective = Objective(options)
-    weighted = objective(
-        STUDENT, teacher_logits_NC=TEACHER, labels_N=LABELS, weights_N=weights
-    )
+    weighted = objective(STUDENT, teacher_logits_NC=TEACHER, labels_N=LABELS, weights_N=weights)
     half = objective(STUDENT[:3], teacher_logits_NC=TEACHER[:3], labels_N=LABELS[:3])
     torch.testing.assert_close(weighted.total, half.total)
 

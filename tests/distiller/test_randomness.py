@@ -8,9 +8,7 @@ from distiller.randomness import Purpose, numpy_generator, torch_generator, torc
 def test_equal_arguments_give_equal_numbers() -> None:
     first, again = (numpy_generator(3, Purpose.ORDER, 7).integers(1 << 62, size=4) for _ in "ab")
     assert first.tolist() == again.tolist()
-    first, again = (
-        torch.rand(4, generator=torch_generator(3, Purpose.AUGMENT, 7)) for _ in "ab"
-    )
+    first, again = (torch.rand(4, generator=torch_generator(3, Purpose.AUGMENT, 7)) for _ in "ab")
     assert torch.equal(first, again)
 
 

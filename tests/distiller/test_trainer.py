@@ -114,9 +114,7 @@ def test_the_memory_budget_changes_no_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 5, 7, 12])
-def test_an_interrupted_run_continues_as_if_nothing_had_happened(
-    tmp_path: Path, stop: int
-) -> None:
+def test_an_interrupted_run_continues_as_if_nothing_had_happened(tmp_path: Path, stop: int) -> None:
     """Stops before the first checkpoint, at one, between two, and after the last step."""
     noisy = {"kind": "noisy", "transition": {"init": "identity"}}
     changes = {"objective": noisy, "log_every": 1, "schedule": {"kind": "cosine"}}

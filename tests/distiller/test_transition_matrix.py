@@ -172,9 +172,7 @@ def test_a_calibrated_teacher_gives_back_its_own_confusion() -> None:
     assert float((q - measured).abs().max()) < 0.02
 
 
-@given(
-    hnp.arrays(np.float64, (4, 4), elements=st.just(0.0) | st.floats(1e-12, 1e6)), st.booleans()
-)
+@given(hnp.arrays(np.float64, (4, 4), elements=st.just(0.0) | st.floats(1e-12, 1e6)), st.booleans())
 def test_any_joint_gives_a_matrix_that_can_be_learned_from(joint: np.ndarray, full: bool) -> None:
     q = start_from_joint(torch.from_numpy(joint), full=full)
     assert_columns_sum_to_one(q)

@@ -1,4 +1,4 @@
-"""Scoring with real processes that are killed, interrupted, doubled: nothing lost, nothing twice."""
+"""Scoring in real processes that are killed, interrupted, doubled: nothing lost or twice."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -30,8 +29,8 @@ RECIPES = {
     "share": [take(quantile=0.3, order="margin")],
     "limit": [take(threshold=0.25), take(threshold=0.2, order="margin")],
     "accept": [quota(20, "accept")],
-    "redistribute": [quota(25, "redistribute", "max_prob")],
-    "chain": [{"where": "width >= 200"}, quota(12, "redistribute"), take(n=20), SAMPLE],
+    "redistribute": [quota(15, "redistribute", "max_prob")],
+    "chain": [{"where": "width >= 200"}, quota(8, "redistribute"), take(n=20), SAMPLE],
     "all": [{"all": [take(n=60), SAMPLE, {"where": "width >= 200"}]}],
     "any": [{"any": [take(n=20), {"where": "margin >= 1"}, quota(2, "accept")]}],
     "fill": [{"fill": {"n": 50, "from": [take(n=10), quota(9, "accept"), SAMPLE]}}],
@@ -80,12 +79,16 @@ def test_every_row_is_explained_as_it_was_decided(tied: RunLayout, name: str) ->
             assert set(decisions[out + 1 :]) <= {"not reached"}
 
 
+LISTED = "s00001/img000008"
+"""Wide enough to pass the source."""
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRun:
     run = write_run(tmp_path_factory.mktemp("runs") / "run")
     recipe = {
         "source": {"where": "width >= 32"},
-        "steps": [{"exclude": {"list": ["s00001/img000007"]}}, quota(10, "redistribute")],
+        "steps": [{"exclude": {"list": [LISTED]}}, quota(10, "redistribute")],
     }
     select(run.root, recipe, "q")
     return run
@@ -122,12 +125,9 @@ def test_other_reasons(run: SyntheticRun) -> None:
 
     assert "source: status is not ok (undecodable: not an image)" in why("s00000/img000019")
     small = row_of(run, lambda r: r["width"] is not None and r["width"] < 32)
-    assert "source: not true: (width >= 32)" in why(small["key"]).replace(
-        "not true: width >= 32", "not true: (width >= 32)"
-    )
-    listed = row_of(run, lambda r: r["key"] == "s00001/img000007")
-    if listed["width"] >= 32:
-        assert "steps[0].exclude: on the list" in why("s00001/img000007")
+    assert "source: not true: " in why(small["key"])
+    assert "width >= 32" in why(small["key"])
+    assert "steps[0].exclude: on the list" in why(LISTED)
 
 
 def test_key_row_id_and_hash_all_name_a_row(run: SyntheticRun) -> None:
@@ -175,8 +175,7 @@ def test_a_file_that_contradicts_its_cuts_is_not_explained_away(tmp_path: Path) 
     uri = selection_part(run.layout, "r")
     table = pq.read_table(uri)
     write_part(uri, table.slice(1))
-    key = run.scores.to_pylist()[int(np.flatnonzero(
-        np.array(run.scores["row_id"]) == table["row_id"][0].as_py()
-    )[0])]["key"]  # fmt: skip
+    lost = table["row_id"][0].as_py()
+    key = row_of(run, lambda r: r["row_id"] == lost)["key"]
     with pytest.raises(CoursepackError, match="contradicts its stored cuts"):
         explain(run.root, key, selection="r")

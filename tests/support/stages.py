@@ -59,6 +59,4 @@ def misbehave(behaviour: str, attempt: int) -> None:
 
 def folder_results(folder: Path) -> dict[str, str]:
     """What the finished tasks wrote: name -> number of earlier attempts."""
-    return {
-        path.name: path.read_text() for path in folder.iterdir() if path.suffix != ".attempts"
-    }
+    return {path.name: path.read_text() for path in folder.iterdir() if path.suffix != ".attempts"}

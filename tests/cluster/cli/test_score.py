@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -51,6 +52,9 @@ def test_a_pool_is_scored_continued_and_exported(command, pool, tmp_path):
     assert "nothing to do" in third.stdout
 
     assert _invoke("select", run, "--recipe", "dfnd", "--n", 5, "--name", "top").exit_code == 0
+    report = _invoke("report", run, "--selection", "top", "--json")
+    assert report.exit_code == 0, report.stderr
+    assert "<html" in Path(json.loads(report.stdout)["report"]).read_text()
     out = tmp_path / "selected"
     exported = _invoke("export", run, "--selection", "top", "--out", out, "--json")
     assert exported.exit_code == 0, exported.stderr

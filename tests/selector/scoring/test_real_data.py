@@ -68,7 +68,7 @@ def test_noise_values_equal_a_plain_float64_loop(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("name", "accuracy"), [("resnet20", 91.73), ("resnet56", 93.39)])
+@pytest.mark.parametrize(("name", "accuracy"), [("resnet20", 91.73)])
 def test_published_weights_reach_their_accuracy(name: str, accuracy: float) -> None:
     weights = str(DATA / "weights" / f"{name}_cifar10.npz")
     run = EagerRuntime(load_teacher(TeacherSpec(name=f"he/{name}", weights=weights)))

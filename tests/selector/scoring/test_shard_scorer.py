@@ -122,6 +122,17 @@ def test_bytes_do_not_depend_on_threads_or_repetition(
     assert len(written) == 1
 
 
+def test_torch_gets_its_threads_back(spec: ScoreSpec) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with ShardScorer(spec, batch_size=BATCH, threads=2):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_rows_do_not_depend_on_how_the_shard_was_divided(
     scorer: ShardScorer, shard: str, tmp_path: Path
 ) -> None:

@@ -55,6 +55,12 @@ def test_the_temporary_directory_goes_with_the_connection(
     assert list(spill.iterdir()) == []
 
 
+def test_no_progress_bar_is_drawn_into_an_answer(run: SyntheticRun) -> None:
+    with connect(run.root) as connection:
+        shown = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    assert shown == [(False,)]
+
+
 def test_class_names_are_those_of_the_provenance(run: SyntheticRun, tmp_path: Path) -> None:
     assert class_names(run.layout) == list(CLASS_NAMES)
     Path(run.layout.provenance).write_text(json.dumps({"code": "x"}))

@@ -82,7 +82,7 @@ def test_facts_and_selections_are_views(tmp_path: Path) -> None:
         "ATTACH '{run}/stolen.db'",
         "INSTALL httpfs",
         "LOAD httpfs",
-        "PRAGMA database_list",
+        "PRAGMA memory_limit = '1TB'",
         "SET memory_limit = '1TB'",
         "SET enable_external_access = true",
         "RESET memory_limit",
@@ -94,7 +94,6 @@ def test_facts_and_selections_are_views(tmp_path: Path) -> None:
         "DELETE FROM scores",
         "SELECT getenv('HOME')",
         "SELECT * FROM caller_variable",
-        "SELECT * FROM duckdb_secrets()",
         "SELECT 1; DROP VIEW scores",
     ],
 )

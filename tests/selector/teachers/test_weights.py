@@ -43,7 +43,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": STATE, "extra": Evil(target)}, tmp_path / "evil.pt")
     with pytest.raises(UsageError, match="does not load as plain tensors"):
         read_weights(str(tmp_path / "evil.pt"))
-    (tmp_path / "old.pt").write_bytes(pickle.dumps(Evil(target)))
+    (tmp_path / "old.pt").write_bytes(pickle.dumps(Evil(target), protocol=2))
     with pytest.raises(UsageError, match="does not load as plain tensors"):
         read_weights(str(tmp_path / "old.pt"))
     np.savez(tmp_path / "evil.npz", w=np.array([Evil(target)], dtype=object))

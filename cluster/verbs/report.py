@@ -1,0 +1,20 @@
+"""`report`: a selection as one self-contained HTML file."""
+
+from __future__ import annotations
+
+from selector.report.page import report as write_report
+
+
+def report(run: str, *, selection: str, out: str | None = None) -> str:
+    """Write histogram, cut, class balance and gallery of a selection; return where the file is.
+
+    Args:
+        run: Run directory.
+        selection: Name of a selection of the run.
+        out: The file; None = `report/<selection>.html` in the run.
+
+    Raises:
+        UsageError: not a run, or no selection of that name.
+        StorageError: a table cannot be read, or the file cannot be written.
+    """
+    return write_report(run, selection, out)
