@@ -161,12 +161,14 @@ class ShardScorer:
             asked = perf_counter()
             slot, answer = running.popleft()
             scores, forward_s = answer.result()
-            slot.rows.set_scores(scores)
+            rows = slot.rows
+            rows.set_scores(scores)
+            # From here on the slot is the reader's, which begins new rows in it at once.
             self._ring.give_back(slot)
             counters["forward_s"] += forward_s
             counters["model_s"] += perf_counter() - asked
-            _count(slot.rows, counters)
-            writer.put(slot.rows)
+            _count(rows, counters)
+            writer.put(rows)
 
         while True:
             asked = perf_counter()

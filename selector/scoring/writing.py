@@ -41,6 +41,7 @@ class PartWriter:
         self._queue: queue.Queue[RowBatch | None] = queue.Queue(_BATCHES_WAITING)
         self._abandoned = False
         self._ended = False
+        self._next_index = task.start
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="part-writer", daemon=True)
 
@@ -85,6 +86,16 @@ class PartWriter:
             while not self._ended:
                 self._ended = self._queue.get() is None
 
+    def _check_order(self, rows: RowBatch) -> None:
+        """Every sample once and in order, whatever the threads in front of this one did."""
+        expected = range(self._next_index, self._next_index + len(rows))
+        if [entry.index for entry in rows.entries] != list(expected):
+            raise RuntimeError(
+                f"rows of {self._shard_name} came out of order at {self._next_index}; this is a "
+                "bug of coursepack, nothing was written for this part"
+            )
+        self._next_index = expected.stop
+
     def _write(self) -> None:
         waiting: list[RowBatch] = []
         with (
@@ -96,6 +107,7 @@ class PartWriter:
                 self._ended = rows is None
                 begin = perf_counter()
                 if rows is not None:
+                    self._check_order(rows)
                     waiting.append(rows)
                 if waiting and (rows is None or sum(map(len, waiting)) >= _ROWS_PER_TABLE):
                     append_scores(

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from selector.scores.noise_value import noise_value
+from selector.scoring.decode_job import DecodeTimes
+from selector.scoring.ring import Ring, Slot
 from selector.scoring.shard_scorer import PartResult, ScoreTask, ShardScorer
 from selector.scoring.spec import ScoreSpec
 from selector.teachers.zoo import default_preprocessing
@@ -227,3 +229,23 @@ def test_a_teacher_that_breaks_down_on_an_image_costs_its_row(
     assert set(status[0::2]) == {"ok", "undecodable"}
     assert set(status[1::2]) == {"crashed", "undecodable"}
     assert np.isfinite(scores["noise_value"].drop_null().to_numpy()).all()
+
+
+class HastyRing(Ring[DecodeTimes]):
+    """A ring whose reader is always the faster one: a slot is begun anew the moment it is free."""
+
+    def give_back(self, slot: Slot[DecodeTimes]) -> None:
+        slot.begin()
+        super().give_back(slot)
+
+
+def test_rows_are_safe_from_a_reader_that_takes_the_slot_at_once(
+    spec: ScoreSpec, scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    usual, _ = read(scorer.score(task(shard, tmp_path / "usual")))
+    with ShardScorer(spec, batch_size=BATCH, threads=1) as other:
+        other._ring = HastyRing(
+            num_slots=3, batch_size=BATCH, input_size=other.teacher.preprocessing.input_size
+        )
+        hasty, _ = read(other.score(task(shard, tmp_path / "hasty")))
+    assert hasty.equals(usual)

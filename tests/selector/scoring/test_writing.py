@@ -41,7 +41,7 @@ def test_both_files_appear_at_the_end_and_only_then(tmp_path: Path) -> None:
 
 def test_the_bytes_are_those_of_the_whole_table_written_at_once(tmp_path: Path) -> None:
     sizes = [3000, 1, 4000, 2500, 800]  # across the size at which tables are made
-    batches, first = [], 0
+    batches, first = [], 64
     for size in sizes:
         batches.append(make_batch(first, size))
         first += size
@@ -84,3 +84,13 @@ def test_a_part_without_rows_is_a_table_without_rows(tmp_path: Path) -> None:
     table = pq.read_table(writer.paths[0])
     assert len(table) == 0
     assert table.schema.field("noise_value").type == pa.float32()
+
+
+def test_rows_that_are_missing_or_doubled_are_never_written(tmp_path: Path) -> None:
+    one, two = make_batch(64, 4), make_batch(68, 4)
+    task = make_task(tmp_path)
+    for wrong in ([two], [one, one], [one, make_batch(69, 3)]):
+        with pytest.raises(RuntimeError, match="out of order"), PartWriter(task) as writer:
+            for rows in wrong:
+                writer.put(rows)
+        assert not list(tmp_path.rglob("*.parquet"))
