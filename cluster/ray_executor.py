@@ -69,36 +69,42 @@ def connect(address: str | None) -> Any:
         ) from error
     if ray.is_initialized():
         return ray
-    _check_reachable(address)
+    listening = _is_listening(address)
+    if listening is False:
+        raise CoursepackError(
+            f"nothing listens at {address}; start a cluster with `ray start --head`, check the "
+            "address, or leave --address out to run on this machine"
+        )
     try:
         ray.init(address=address, log_to_driver=True, logging_level="warning")
-    except Exception as error:  # Ray raises a dozen unrelated types for "no cluster there"
-        raise CoursepackError(_no_cluster(address, error)) from error
+    except Exception as error:  # Ray raises a dozen unrelated types for "I cannot join"
+        raise CoursepackError(_cannot_join(address, error)) from error
     return ray
 
 
-def _check_reachable(address: str | None) -> None:
-    """Fail within seconds where nothing listens: Ray itself would try for minutes."""
+def _is_listening(address: str | None) -> bool | None:
+    """Whether a server accepts connections at `host:port`; None for addresses of another form.
+
+    Asked first because Ray itself would try for minutes where nothing listens.
+    """
     host, separator, port = (address or "").removeprefix("ray://").rpartition(":")
     if not separator or not port.isdigit():
-        return
+        return None
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise CoursepackError(_no_cluster(address, error)) from error
+    except OSError:
+        return False
+    return True
 
 
-def _no_cluster(address: str | None, error: Exception) -> str:
-    detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if "auth" in str(error).lower() or "token" in str(error).lower():
-        return (
-            f"the Ray cluster at {address} refused this client ({detail}); set RAY_AUTH_MODE=token "
-            "and give the cluster's token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
-            "~/.ray/auth_token (`ray get-auth-token` prints it on the head node)"
-        )
+def _cannot_join(address: str | None, error: Exception) -> str:
+    # Ray tells a refused token on standard error alone; its exception speaks of a time-out.
     return (
-        f"no Ray cluster answered at {address} ({detail}); start one with `ray start --head`, "
-        "check the address, or leave --address out to run on this machine"
+        f"cannot join the Ray cluster at {address or 'the default address'} "
+        f"({_first_line(error)}). If it asks for a token, set RAY_AUTH_MODE=token and give its "
+        "token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token (`ray get-auth-token` "
+        "prints it on the head node); if there is none, start it with `ray start --head` or leave "
+        "--address out; and its version of Ray must be the one installed here"
     )
 
 
