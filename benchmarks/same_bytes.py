@@ -22,6 +22,9 @@ from pathlib import Path
 
 from cluster.provenance import hardware, now, versions
 
+ARMS = [
+    "local:1", "local:2", "local:4", "ray:1", "ray:2", "ray:4", "local:2:worker", "local:2:driver",
+]  # fmt: skip
 COMMAND = str(Path(sys.executable).with_name("coursepack"))
 
 
@@ -97,12 +100,12 @@ def main() -> None:
     parser.add_argument("--teacher", required=True)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--work", required=True)
+    parser.add_argument("--arms", nargs="+", default=ARMS, help="executor:workers[:victim]")
     options = parser.parse_args()
-    plan = [(executor, actors, "") for executor in ("local", "ray") for actors in (1, 2, 4)]
-    plan += [("local", 2, "worker"), ("local", 2, "driver")]
     seen = set()
-    for executor, actors, kill in plan:
-        result = measure(options, executor, actors, kill)
+    for arm in options.arms:
+        executor, actors, *kill = arm.split(":")
+        result = measure(options, executor, int(actors), kill[0] if kill else "")
         seen.add(result["sha256"])
         stamp = {"at": now(), "hardware": hardware(), "versions": versions()}
         print(json.dumps(result | stamp), flush=True)

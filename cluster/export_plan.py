@@ -23,7 +23,7 @@ from selector.tables.layout import RunLayout
 from selector.tables.read import table_parts
 from selector.tables.schema import split_row_id
 from shards import atomic, storage
-from shards.errors import CoursepackError, UsageError
+from shards.errors import CoursepackError
 from shards.sample import Member, SampleEntry
 
 _MEMBER = pa.struct(
@@ -62,22 +62,6 @@ class Source:
     num_bytes: int
     entries: tuple[SampleEntry, ...]
     selected_bytes: int
-
-
-def read_selection(layout: RunLayout, name: str) -> pa.Table:
-    """Columns row_id and weight of a selection, sorted by row_id.
-
-    Raises:
-        UsageError: the run has no selection of that name.
-    """
-    uri = storage.join(layout.selection_dir(name), "selection.parquet")
-    if not storage.exists(uri):
-        raise UsageError(
-            f"{layout.root} has no selection {name!r}; make one with "
-            f"`coursepack select {layout.root} --recipe ... --name {name}`"
-        )
-    table = pq.read_table(io.BytesIO(storage.read_bytes(uri)), columns=["row_id", "weight"])
-    return table.sort_by("row_id")
 
 
 def locate(layout: RunLayout, selection: pa.Table) -> Iterator[pa.Table]:

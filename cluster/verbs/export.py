@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 
 from cluster.dispatch import Finished, Quarantined, dispatch
 from cluster.execution import ExecutionConfig, Plan, make_plan, worker_pool
-from cluster.export_plan import locate, read_selection
+from cluster.export_plan import locate
 from cluster.export_stage import AssembleTask, ExportStage, SpillTask
 from cluster.export_tasks import assemble_tasks, ordered, shard_name, spill_tasks
 from cluster.progress import OnProgress, Progress
 from cluster.runs import read_config
 from selector.tables.layout import RunLayout
+from selector.tables.selections import read_selection
 from shards import atomic, storage
 from shards.errors import CoursepackError, UsageError
 from shards.sample import IMAGE_EXTENSIONS

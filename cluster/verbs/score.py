@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cluster.bad_budget import BadBudget
-from cluster.dispatch import Finished, Outcome, Quarantined, Waiting, dispatch
+from cluster.dispatch import dispatch
 from cluster.execution import ExecutionConfig, Plan, choose_device, make_plan, worker_pool
-from cluster.metrics import Throughput, sum_counters, throughput
+from cluster.metrics import Throughput, throughput
 from cluster.pool_manifest import (
     PoolState,
     check_markers,
@@ -26,88 +24,15 @@ from cluster.progress import OnProgress, Progress
 from cluster.provenance import now
 from cluster.run_lock import RunLock
 from cluster.runs import Run, open_run
+from cluster.score_report import ScoreReport, Tally, make_report
 from cluster.score_stage import ScoreStage
 from selector.scoring.shard_scorer import ScoreTask
 from selector.scoring.spec import ScoreSpec, semantic_dict
 from selector.tables.layout import RunLayout
-from selector.tables.read import dataset
 from selector.tables.write import write_table_list
 from selector.teachers.load import Teacher, load_teacher
 from shards import atomic, storage
 from shards.errors import CoursepackError, UsageError
-
-
-@dataclass(frozen=True)
-class ScoreReport:
-    """What a call to `score` did, and what the run holds now.
-
-    Attributes:
-        parts_done, parts_kept: Parts scored by this call; parts that were done before.
-        rows: Rows of the scores table, failed images included.
-        statuses: Rows by status.
-        quarantined: Shards that could not be scored, each with `uri`, `reason`, `tries`.
-        damaged: Shards that break off: their readable images are rows.
-        warnings: What a person should know; also printed.
-        exit_code: 0, or 3 when shards are quarantined or damaged or the bad budget is exceeded.
-    """
-
-    run: str
-    parts_done: int
-    parts_kept: int
-    rows: int
-    statuses: dict[str, int]
-    quarantined: list[dict[str, Any]]
-    damaged: list[str]
-    warnings: list[str]
-    throughput: Throughput
-    exit_code: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.__dict__ | {"throughput": self.throughput.to_dict()}
-
-
-@dataclass
-class _Tally:
-    """What this call has done so far."""
-
-    parts: int = 0
-    num_bytes: int = 0
-    counters: dict[str, float] = field(default_factory=dict)
-    quarantined: list[Quarantined] = field(default_factory=list)
-
-    def add(self, outcome: Outcome) -> str:
-        """Count one outcome and return the line to log about it, if any."""
-        if isinstance(outcome, Finished):
-            self.parts += 1
-            self.num_bytes += outcome.task.num_bytes
-            self.counters = sum_counters([self.counters, outcome.result.counters])
-            return ""
-        if isinstance(outcome, Waiting):
-            return outcome.reason
-        if isinstance(outcome, Quarantined):
-            self.quarantined.append(outcome)
-            return _describe(outcome)
-        return f"part {outcome.task.name} goes round again: {outcome.failure.message}"
-
-    def quarantined_list(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "part": outcome.task.name,
-                "reason": _describe(outcome),
-                "kind": outcome.failure.kind,
-                "tries": outcome.tries,
-                "traceback": outcome.failure.traceback,
-            }
-            for outcome in self.quarantined
-        ]
-
-
-def _describe(outcome: Quarantined) -> str:
-    tries = f"{outcome.tries} tr{'ies' if outcome.tries != 1 else 'y'}"
-    return (
-        f"part {outcome.task.name} is quarantined after {tries}: {outcome.failure.message} "
-        "(mend it and run the same command: only what is missing is scored)"
-    )
 
 
 def score(
@@ -167,7 +92,7 @@ def score(
             threads=plan.threads,
             device=plan.device,
         )
-        tally, started = _Tally(), time.monotonic()
+        tally, started = Tally(), time.monotonic()
         try:
             _run_parts(run, stage, plan, state, tally, on_progress or _ignore)
         except BaseException:
@@ -180,7 +105,7 @@ def score(
         speed = throughput(tally.counters, wall_s=wall_s, workers=plan.actors)
         if tally.parts:
             _write_throughput(layout, speed)
-        return _report(run, state, tally, budget, speed)
+        return make_report(run, state, tally, budget, speed)
 
 
 def _ignore(_: Progress) -> None:
@@ -250,7 +175,7 @@ def _run_parts(
     stage: ScoreStage,
     plan: Plan,
     state: PoolState,
-    tally: _Tally,
+    tally: Tally,
     on_progress: OnProgress,
 ) -> None:
     tasks = [ScoreTask(shard=entry, run=run.root) for entry in state.todo]
@@ -280,49 +205,6 @@ def _commit_tables(run: Run, lock: RunLock) -> None:
     if parts:
         write_table_list(run.layout, "scores", map(run.layout.scores_part, parts))
         write_table_list(run.layout, "members", map(run.layout.members_part, parts))
-
-
-def _report(
-    run: Run, state: PoolState, tally: _Tally, budget: BadBudget, speed: Throughput
-) -> ScoreReport:
-    done = run.ledger.listing()
-    statuses = _count_statuses(run.layout) if done else {}
-    rows = sum(statuses.values())
-    bad = rows - statuses.get("ok", 0)
-    entries = state.manifest.entries
-    damaged = [entries[int(part[:8])].uri for part in sorted(done) if done[part].damaged]
-    warnings = [
-        f"shard {entry.uri} is scored but no longer there; its facts stand, its images cannot be "
-        "exported or shown"
-        for entry in state.missing
-    ]
-    warnings += [f"shard {uri} breaks off: mend it and run the same command" for uri in damaged]
-    quarantined = tally.quarantined_list()
-    warnings += [item["reason"] for item in quarantined]
-    over_budget = not budget.allows(bad, rows)
-    if over_budget:
-        warnings.append(f"{bad:,} of {rows:,} images failed, more than --max-bad {budget} allows")
-    return ScoreReport(
-        run=run.root,
-        parts_done=tally.parts,
-        parts_kept=len(done) - tally.parts,
-        rows=rows,
-        statuses=statuses,
-        quarantined=quarantined,
-        damaged=damaged,
-        warnings=warnings,
-        throughput=speed,
-        exit_code=3 if over_budget or damaged or quarantined else 0,
-    )
-
-
-def _count_statuses(layout: RunLayout) -> dict[str, int]:
-    """Rows by status, streamed: no more than a batch of one column is in memory."""
-    counts: Counter[str] = Counter()
-    for batch in dataset(layout, "scores").to_batches(columns=["status"]):
-        for item in batch.column(0).value_counts().to_pylist():
-            counts[item["values"]] += item["counts"]
-    return dict(sorted(counts.items()))
 
 
 def _write_throughput(layout: RunLayout, speed: Throughput) -> None:

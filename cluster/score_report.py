@@ -1,0 +1,131 @@
+"""What a call to `score` did, counted while it runs and told at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.bad_budget import BadBudget
+from cluster.dispatch import Finished, Outcome, Quarantined, Waiting
+from cluster.metrics import Throughput, sum_counters
+from cluster.pool_manifest import PoolState
+from cluster.runs import Run
+from selector.tables.layout import RunLayout
+from selector.tables.read import dataset
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What a call to `score` did, and what the run holds now.
+
+    Attributes:
+        parts_done, parts_kept: Parts scored by this call; parts that were done before.
+        rows: Rows of the scores table, failed images included.
+        statuses: Rows by status.
+        quarantined: Shards that could not be scored, each with `uri`, `reason`, `tries`.
+        damaged: Shards that break off: their readable images are rows.
+        warnings: What a person should know; also printed.
+        exit_code: 0, or 3 when shards are quarantined or damaged or the bad budget is exceeded.
+    """
+
+    run: str
+    parts_done: int
+    parts_kept: int
+    rows: int
+    statuses: dict[str, int]
+    quarantined: list[dict[str, Any]]
+    damaged: list[str]
+    warnings: list[str]
+    throughput: Throughput
+    exit_code: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.__dict__ | {"throughput": self.throughput.to_dict()}
+
+
+@dataclass
+class Tally:
+    """What this call has done so far."""
+
+    parts: int = 0
+    num_bytes: int = 0
+    counters: dict[str, float] = field(default_factory=dict)
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> str:
+        """Count one outcome and return the line to log about it, if any."""
+        if isinstance(outcome, Finished):
+            self.parts += 1
+            self.num_bytes += outcome.task.num_bytes
+            self.counters = sum_counters([self.counters, outcome.result.counters])
+            return ""
+        if isinstance(outcome, Waiting):
+            return outcome.reason
+        if isinstance(outcome, Quarantined):
+            self.quarantined.append(outcome)
+            return _describe(outcome)
+        return f"part {outcome.task.name} goes round again: {outcome.failure.message}"
+
+    def quarantined_list(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "part": outcome.task.name,
+                "reason": _describe(outcome),
+                "kind": outcome.failure.kind,
+                "tries": outcome.tries,
+                "traceback": outcome.failure.traceback,
+            }
+            for outcome in self.quarantined
+        ]
+
+
+def _describe(outcome: Quarantined) -> str:
+    tries = f"{outcome.tries} tr{'ies' if outcome.tries != 1 else 'y'}"
+    return (
+        f"part {outcome.task.name} is quarantined after {tries}: {outcome.failure.message} "
+        "(mend it and run the same command: only what is missing is scored)"
+    )
+
+
+def make_report(
+    run: Run, state: PoolState, tally: Tally, budget: BadBudget, speed: Throughput
+) -> ScoreReport:
+    done = run.ledger.listing()
+    statuses = _count_statuses(run.layout) if done else {}
+    rows = sum(statuses.values())
+    bad = rows - statuses.get("ok", 0)
+    entries = state.manifest.entries
+    damaged = [entries[int(part[:8])].uri for part in sorted(done) if done[part].damaged]
+    warnings = [
+        f"shard {entry.uri} is scored but no longer there; its facts stand, its images cannot be "
+        "exported or shown"
+        for entry in state.missing
+    ]
+    warnings += [f"shard {uri} breaks off: mend it and run the same command" for uri in damaged]
+    quarantined = tally.quarantined_list()
+    warnings += [item["reason"] for item in quarantined]
+    over_budget = not budget.allows(bad, rows)
+    if over_budget:
+        warnings.append(f"{bad:,} of {rows:,} images failed, more than --max-bad {budget} allows")
+    return ScoreReport(
+        run=run.root,
+        parts_done=tally.parts,
+        parts_kept=len(done) - tally.parts,
+        rows=rows,
+        statuses=statuses,
+        quarantined=quarantined,
+        damaged=damaged,
+        warnings=warnings,
+        throughput=speed,
+        exit_code=3 if over_budget or damaged or quarantined else 0,
+    )
+
+
+def _count_statuses(layout: RunLayout) -> dict[str, int]:
+    """Rows by status, streamed: no more than a batch of one column is in memory."""
+    counts: Counter[str] = Counter()
+    for batch in dataset(layout, "scores").to_batches(columns=["status"]):
+        for item in batch.column(0).value_counts().to_pylist():
+            counts[item["values"]] += item["counts"]
+    return dict(sorted(counts.items()))
