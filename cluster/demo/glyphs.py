@@ -50,6 +50,9 @@ CODE_POINTS = (
 _OVERSAMPLING = 2
 _CANVAS = IMAGE_SIZE * _OVERSAMPLING
 _FONT_SIZE = 54
+_GRID = 5
+WOBBLE = 1.0
+CONTRAST = 1.4
 _BODY = 20 * _OVERSAMPLING  # MNIST fits its digits into 20 x 20 of the 28 x 28
 
 
@@ -65,7 +68,10 @@ class Alphabet:
 
 @dataclass(frozen=True)
 class Distortion:
-    """How one glyph is bent; lengths in pixels of the final image, angles in degrees."""
+    """How one glyph is bent; lengths in pixels of the final image, angles in degrees.
+
+    `wobble` (G, G, 2) moves the nodes of a coarse grid, as a hand that is no machine would.
+    """
 
     stroke: float
     rotation_deg: float
@@ -75,6 +81,7 @@ class Distortion:
     shift_x: float
     shift_y: float
     blur: float
+    wobble: npt.NDArray[np.float64]
 
 
 def _alphabet(path: Path) -> Alphabet:
@@ -142,7 +149,8 @@ def _distortion(rng: np.random.Generator) -> Distortion:
         aspect=math.exp(rng.normal(0.0, 0.12)),
         shift_x=rng.normal(0.0, 0.9),
         shift_y=rng.normal(0.0, 0.9),
-        blur=rng.uniform(0.2, 0.8),
+        blur=rng.uniform(0.2, 0.7),
+        wobble=rng.normal(0.0, WOBBLE, size=(_GRID, _GRID, 2)),
     )
 
 
@@ -166,8 +174,12 @@ def _ink(path: str, char: str, *, stroke: float) -> Image.Image:
     return ink
 
 
-def _inverse_affine(bend: Distortion, size: tuple[int, int]) -> tuple[float, ...]:
-    """Canvas point -> point of the ink, as Pillow wants it (a, b, c, d, e, f)."""
+def _source_points(bend: Distortion, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Where in the ink (width, height) each node of a grid over the canvas comes from.
+
+    Returns:
+        (G, G, 2) points x, y, row by row: the inverse affine map, plus the wobble.
+    """
     width, height = size
     # Small signs stay small: a full stop blown up to the size of a letter is a blob.
     zoom = bend.scale * min(_BODY / max(width, height), 1.25)
@@ -177,8 +189,22 @@ def _inverse_affine(bend: Distortion, size: tuple[int, int]) -> tuple[float, ...
     stretch = np.diag([zoom * math.sqrt(bend.aspect), zoom / math.sqrt(bend.aspect)])
     inverse = np.linalg.inv(rotation @ shear @ stretch)
     centre = _CANVAS / 2 + _OVERSAMPLING * np.array([bend.shift_x, bend.shift_y])
-    offset = np.array([width / 2, height / 2]) - inverse @ centre
-    return (*inverse[0], offset[0], *inverse[1], offset[1])
+    ticks = np.linspace(0.0, _CANVAS, _GRID)
+    nodes = np.stack(np.meshgrid(ticks, ticks), axis=-1) + _OVERSAMPLING * bend.wobble
+    return (nodes - centre) @ inverse.T + np.array([width / 2, height / 2])
+
+
+def _mesh(points: npt.NDArray[np.float64]) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+    """Pillow's mesh: every cell of the grid, and the quadrilateral of the ink that fills it."""
+    step = _CANVAS // (_GRID - 1)
+    mesh = []
+    for row in range(_GRID - 1):
+        for column in range(_GRID - 1):
+            box = (column * step, row * step, (column + 1) * step, (row + 1) * step)
+            # Corners in Pillow's order: upper left, lower left, lower right, upper right.
+            corners = points[[row, row + 1, row + 1, row], [column, column, column + 1, column + 1]]
+            mesh.append((box, tuple(corners.ravel().tolist())))
+    return mesh
 
 
 def render_glyph(path: str, char: str, bend: Distortion) -> npt.NDArray[np.uint8]:
@@ -186,15 +212,15 @@ def render_glyph(path: str, char: str, bend: Distortion) -> npt.NDArray[np.uint8
     ink = _ink(path, char, stroke=bend.stroke)
     canvas = ink.transform(
         (_CANVAS, _CANVAS),
-        Image.Transform.AFFINE,
-        _inverse_affine(bend, ink.size),
-        Image.Resampling.BICUBIC,
+        Image.Transform.MESH,
+        _mesh(_source_points(bend, ink.size)),
+        Image.Resampling.BILINEAR,
     )
     soft = canvas.filter(ImageFilter.GaussianBlur(bend.blur * _OVERSAMPLING)).reduce(_OVERSAMPLING)
     pixels = np.asarray(soft, dtype=np.float32)
-    # MNIST's strokes reach full white; blur and thin strokes would not.
+    # The middle of MNIST's strokes is full white; blurred and thin ones would not reach it.
     peak = max(float(pixels.max()), 1.0)
-    return (pixels * (255.0 / peak)).astype(np.uint8)
+    return np.minimum(pixels * (CONTRAST * 255.0 / peak), 255.0).astype(np.uint8)
 
 
 def render_glyphs(n: int, *, seed: int) -> tuple[npt.NDArray[np.uint8], list[str]]:

@@ -146,7 +146,14 @@ def _write_data(home: Path, settings: DemoSettings, shell: Shell) -> None:
     if not (home / "digits-test.npz").exists():
         write_digits(home)
     for name in ("train", "test"):
-        shell.run("shards", "build", home / f"digits-{name}.npz", "--out", home / f"digits-{name}")
+        shell.run(
+            "shards",
+            "build",
+            home / f"digits-{name}.npz",
+            "--out",
+            home / f"digits-{name}",
+            "--overwrite",
+        )
     if not (home / "pool" / "written").exists():
         write_pool(home / "pool", settings)
         (home / "pool" / "written").touch()
