@@ -39,7 +39,7 @@ class BadBudget:
         return bad <= (self.share or 0.0) * total
 
     def __str__(self) -> str:
-        return f"{self.count} images" if self.count is not None else f"{self.share:.3g} of all"
+        return f"{self.count} images" if self.count is not None else f"{100 * (self.share or 0):g}%"
 
 
 def _share(value: float, text: str) -> float:

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from cluster.ledger import Marker, short_hash
 from selector.tables.layout import RunLayout, part_name
+from selector.tables.run_files import read_parquet
 from shards import atomic, storage
-from shards.errors import CoursepackError
+from shards.errors import CoursepackError, StorageError
 from shards.file_info import FileInfo
 from shards.manifest import PoolManifest, ShardEntry
 
@@ -22,22 +23,25 @@ class PoolState:
 
     Attributes:
         manifest: Every shard ever listed.
-        todo: Shards without a finished part, the mended ones included.
+        todo: Listed shards without a finished part, the mended ones included.
         mended: Markers of damaged parts whose shard is another one now: they are done again.
-        missing: Finished shards that the listing no longer has; their facts stand.
+        missing: Finished shards that the listing does not have; their facts stand.
+        left_out: Shards of an earlier listing that were never finished and are not listed now.
     """
 
     manifest: PoolManifest
     todo: tuple[ShardEntry, ...]
     mended: tuple[Marker, ...]
     missing: tuple[ShardEntry, ...]
+    left_out: tuple[ShardEntry, ...]
 
 
 def read_manifest(layout: RunLayout) -> PoolManifest:
     """The stored manifest; an empty one before the first score."""
     if not storage.exists(layout.pool):
         return PoolManifest()
-    return PoolManifest.from_table(pq.read_table(io.BytesIO(storage.read_bytes(layout.pool))))
+    cure = "restore it, or score into a new --out"
+    return PoolManifest.from_table(read_parquet(layout.pool, cure=cure))
 
 
 def write_manifest(layout: RunLayout, manifest: PoolManifest) -> None:
@@ -56,6 +60,7 @@ def compare(
 
     A shard that changed after it was scored is refused: its facts describe bytes that are gone.
     One that was never finished, or was damaged when it was read, is simply taken as it is now.
+    Only what is listed is done, so a bad shard can be left out by taking it out of the pool.
 
     Raises:
         CoursepackError: naming the first changed shards and what to do.
@@ -76,18 +81,46 @@ def compare(
     if refused:
         raise CoursepackError(_changed_message(refused))
     again = {marker.part for marker in mended}
-    todo = tuple(
-        entry
+    absent = {entry.shard_id for entry in difference.missing}
+    finished = {
+        entry.shard_id
         for entry in entries
-        if (name := part_name(entry.shard_id, 0)) not in done or name in again
-    )
-    waiting = {entry.shard_id for entry in todo}
+        if (name := part_name(entry.shard_id, 0)) in done and name not in again
+    }
     return PoolState(
         manifest=PoolManifest(tuple(entries)),
-        todo=todo,
+        todo=tuple(e for e in entries if e.shard_id not in finished | absent),
         mended=tuple(mended),
-        missing=tuple(entry for entry in difference.missing if entry.shard_id not in waiting),
+        missing=tuple(e for e in difference.missing if e.shard_id in finished),
+        left_out=tuple(e for e in difference.missing if e.shard_id not in finished),
     )
+
+
+def follow_moves(
+    manifest: PoolManifest, listing: Sequence[FileInfo]
+) -> tuple[PoolManifest, tuple[ShardEntry, ...]]:
+    """The manifest with the new places of shards that were moved, and those entries.
+
+    A shard has moved if its file is gone and exactly one new file has its name, size and etag. It
+    keeps its id: its facts stay true, and its images do not enter the tables a second time.
+    """
+    listed = {info.uri for info in listing}
+    known = {entry.uri for entry in manifest.entries}
+    arrivals: dict[tuple[str, int, str], list[str]] = {}
+    for info in listing:
+        if info.uri not in known:
+            arrivals.setdefault(_traits(info), []).append(info.uri)
+    gone: dict[tuple[str, int, str], list[ShardEntry]] = {}
+    for entry in manifest.entries:
+        if entry.uri not in listed and _traits(entry) in arrivals and not _is_there(entry.uri):
+            gone.setdefault(_traits(entry), []).append(entry)
+    moved = {
+        entries[0].shard_id: replace(entries[0], uri=arrivals[traits][0])
+        for traits, entries in gone.items()
+        if len(entries) == len(arrivals[traits]) == 1
+    }
+    entries = tuple(moved.get(entry.shard_id, entry) for entry in manifest.entries)
+    return PoolManifest(entries), tuple(moved.values())
 
 
 def check_markers(manifest: PoolManifest, done: Mapping[str, Marker]) -> None:
@@ -96,6 +129,12 @@ def check_markers(manifest: PoolManifest, done: Mapping[str, Marker]) -> None:
     Raises:
         CoursepackError: if the ledger and the manifest belong to different pools.
     """
+    beyond = [name for name in sorted(done) if int(name[:8]) >= len(manifest.entries)]
+    if beyond:
+        raise CoursepackError(
+            f"the ledger says that part {beyond[0]} is done, but pool.parquet lists "
+            f"{len(manifest.entries)} shards only; restore pool.parquet, or score into a new --out"
+        )
     for entry in manifest.entries:
         marker = done.get(part_name(entry.shard_id, 0))
         if marker is not None and marker.etag != short_hash(entry.etag):
@@ -104,6 +143,17 @@ def check_markers(manifest: PoolManifest, done: Mapping[str, Marker]) -> None:
                 f"bytes than pool.parquet lists; remove the marker {marker.file_name} to score it "
                 "again, or restore pool.parquet"
             )
+
+
+def _traits(shard: FileInfo | ShardEntry) -> tuple[str, int, str]:
+    return storage.name(shard.uri), shard.num_bytes, shard.etag
+
+
+def _is_there(uri: str) -> bool:
+    try:
+        return storage.exists(uri)
+    except StorageError:  # a server that is no more
+        return False
 
 
 def _changed_message(changed: Sequence[tuple[ShardEntry, FileInfo]]) -> str:

@@ -17,8 +17,9 @@ import yaml
 from cluster.ledger import Ledger, short_hash
 from cluster.provenance import hardware, now, versions
 from selector.tables.layout import RunLayout
+from selector.tables.run_files import read_json
 from shards import atomic, storage
-from shards.errors import UsageError
+from shards.errors import StorageError, UsageError
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,13 @@ def read_config(layout: RunLayout) -> dict[str, Any] | None:
     """The stored `{semantic, execution}`, or None where there is no run yet."""
     if not storage.exists(layout.config):
         return None
-    content = yaml.safe_load(storage.read_bytes(layout.config))
+    try:
+        content = yaml.safe_load(storage.read_bytes(layout.config))
+    except yaml.YAMLError as error:
+        raise StorageError(
+            f"{layout.config} is damaged ({' '.join(str(error).split())}); restore it, or score "
+            "into a new --out"
+        ) from error
     if not isinstance(content, dict) or not {"semantic", "execution"} <= content.keys():
         raise UsageError(
             f"{layout.config} is not the config of a coursepack run; "
@@ -126,7 +133,8 @@ def _write_config(layout: RunLayout, semantic: dict[str, Any], execution: dict[s
 def _write_provenance(layout: RunLayout, semantic_hash: str, facts: dict[str, Any]) -> None:
     history: list[dict[str, Any]] = []
     if storage.exists(layout.provenance):
-        history = json.loads(storage.read_bytes(layout.provenance))["calls"]
+        cure = "restore it, or remove it: the same command writes it anew"
+        history = read_json(layout.provenance, cure=cure).get("calls", [])
     call = {"at": now(), "versions": versions(), "hardware": hardware()}
     if not history or {**history[-1], "at": ""} != {**call, "at": ""}:
         history.append(call)

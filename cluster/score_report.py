@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,9 @@ from cluster.pool_manifest import PoolState
 from cluster.runs import Run
 from selector.tables.layout import RunLayout
 from selector.tables.read import dataset
+from shards import storage
+from shards.manifest import ShardEntry
+from shards.sample import DAMAGE_KINDS
 
 
 @dataclass(frozen=True)
@@ -88,26 +92,71 @@ def _describe(outcome: Quarantined) -> str:
     )
 
 
+def pool_warnings(state: PoolState, moved: Sequence[ShardEntry]) -> list[str]:
+    """What a person should know about the pool, before it is scored and at the end.
+
+    Args:
+        moved: Shards that were found in another place than before.
+    """
+    warnings = []
+    if moved:
+        warnings.append(
+            f"moved, with the same name, size and time: {_first_of(moved)}; the facts are kept"
+        )
+    if state.missing:
+        warnings.append(
+            f"scored, but not in the pool as given now: {_first_of(state.missing)}. The facts "
+            "stand; where the file is gone, its images cannot be exported or shown"
+        )
+    if {storage.name(e.uri) for e in state.missing} & {storage.name(e.uri) for e in state.todo}:
+        warnings.append(
+            "new shards are called like scored ones that are not in the pool as given now: if the "
+            "pool was copied, its images enter the tables twice; score it into a new --out"
+        )
+    if state.left_out:
+        warnings.append(
+            "listed by an earlier call, never scored, and not in the pool as given now: "
+            f"{_first_of(state.left_out)}; not in the tables unless put back"
+        )
+    return warnings
+
+
+def _first_of(entries: Sequence[ShardEntry]) -> str:
+    more = f" and {len(entries) - 1:,} more" if len(entries) > 1 else ""
+    return f"shard {entries[0].uri}{more}"
+
+
 def make_report(
-    run: Run, state: PoolState, tally: Tally, budget: BadBudget, speed: Throughput
+    run: Run,
+    state: PoolState,
+    tally: Tally,
+    budget: BadBudget,
+    speed: Throughput,
+    *,
+    warnings: Sequence[str] = (),
 ) -> ScoreReport:
+    """What is to tell at the end; `warnings` is what was to tell before."""
     done = run.ledger.listing()
     statuses = _count_statuses(run.layout) if done else {}
     rows = sum(statuses.values())
     bad = rows - statuses.get("ok", 0)
     entries = state.manifest.entries
     damaged = [entries[int(part[:8])].uri for part in sorted(done) if done[part].damaged]
-    warnings = [
-        f"shard {entry.uri} is scored but no longer there; its facts stand, its images cannot be "
-        "exported or shown"
-        for entry in state.missing
-    ]
-    warnings += [f"shard {uri} breaks off: mend it and run the same command" for uri in damaged]
     quarantined = tally.quarantined_list()
-    warnings += [item["reason"] for item in quarantined]
     over_budget = not budget.allows(bad, rows)
+    told = [*warnings, *_problem_warnings(tally)]
+    told += [
+        f"shard {uri} breaks off, and samples behind the break are missing: mend it and run the "
+        "same command"
+        for uri in damaged
+    ]
+    told += [item["reason"] for item in quarantined]
     if over_budget:
-        warnings.append(f"{bad:,} of {rows:,} images failed, more than --max-bad {budget} allows")
+        told.append(
+            f"{bad:,} of {rows:,} images failed, more than --max-bad {budget} allows; see why: "
+            f'coursepack query {run.root} "SELECT shard, key, status, error FROM scores WHERE '
+            "status <> 'ok'\""
+        )
     return ScoreReport(
         run=run.root,
         parts_done=tally.parts,
@@ -116,10 +165,26 @@ def make_report(
         statuses=statuses,
         quarantined=quarantined,
         damaged=damaged,
-        warnings=warnings,
+        warnings=told,
         throughput=speed,
         exit_code=3 if over_budget or damaged or quarantined else 0,
     )
+
+
+def _problem_warnings(tally: Tally) -> list[str]:
+    """Oddities of the shards that this call read; damage is told apart, shard by shard."""
+    kinds = {
+        name.removeprefix("problem_"): int(count)
+        for name, count in sorted(tally.counters.items())
+        if name.startswith("problem_")
+    }
+    found = [f"{count:,} {kind}" for kind, count in kinds.items() if kind not in DAMAGE_KINDS]
+    if not found:
+        return []
+    return [
+        f"problems in the shards of this call: {', '.join(found)}; `coursepack shards verify POOL` "
+        "names each"
+    ]
 
 
 def _count_statuses(layout: RunLayout) -> dict[str, int]:

@@ -45,6 +45,11 @@ def list_files(uri: str, recursive: bool) -> list[FileInfo]:
     return found
 
 
+def list_folders(uri: str) -> list[str]:
+    with storage_errors(uri, "list"), os.scandir(uri) as entries:
+        return [f"{uri.rstrip('/')}/{entry.name}" for entry in entries if entry.is_dir()]
+
+
 def _info(uri: str, found: os.stat_result) -> FileInfo:
     return FileInfo(uri, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
 

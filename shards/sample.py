@@ -9,8 +9,10 @@ from dataclasses import dataclass
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "ppm")
 """Which member of a sample is its image: the first of these that the sample has."""
 
-DAMAGE_KINDS = frozenset({"truncated", "corrupt", "unsupported", "trailing_data"})
-"""Kinds of `Problem` after which samples of the shard may be missing; the others lose nothing."""
+DAMAGE_KINDS = frozenset({"truncated", "corrupt", "unsupported", "trailing_data", "no_end_marker"})
+"""Kinds of `Problem` after which samples of the shard may be missing; the others lose nothing.
+
+A tar without its end marker is one: it may have been cut right behind a member."""
 
 Data = bytes | memoryview
 """Bytes of a member: a view into the mapped file (local .tar) or a copy (anything streamed)."""
@@ -80,9 +82,9 @@ class Problem:
     """Something to tell about a shard; the samples around it are never merged or repaired.
 
     Attributes:
-        kind: truncated | corrupt | unsupported | trailing_data (see `DAMAGE_KINDS`), empty |
-            no_end_marker | duplicate_key | split_sample | repeated_member | unsafe_name |
-            name_encoding | ignored_member.
+        kind: truncated | corrupt | unsupported | trailing_data | no_end_marker (see
+            `DAMAGE_KINDS`), empty | duplicate_key | split_sample | repeated_member |
+            unsafe_name | name_encoding | ignored_member.
         shard: URI of the shard.
         member: name of the member or key of the sample, "" when the shard as a whole is meant.
         detail: one sentence for a human, with the byte offset where there is one.

@@ -28,6 +28,10 @@ from shards.tar_header import (
 Fetch = Callable[[int, int], Data]
 """(offset, length) -> the bytes there, fewer only at the end. Offsets never decrease."""
 
+_NO_END_MARKER = (
+    "the tar has no end marker: it was cut behind a member, or never finished, so samples may be "
+    "missing; write or copy it again"
+)
 _ZERO_BLOCK = bytes(BLOCK)
 _TAIL_STEP = 1 << 20
 
@@ -85,7 +89,7 @@ def walk_with_data(
     """Yield (member, its complete data) for the regular files of a tar, in order.
 
     Folders, links, devices and global headers are skipped. What is told in `problems` loses no
-    member, but for bytes after the end marker, which are not read.
+    member, but for what a missing end marker leaves open, and bytes after one, which are not read.
 
     Raises:
         TarDamage: see `walk`.
@@ -102,7 +106,7 @@ def walk_with_data(
             # Zeros alone are a cut end marker: no header starts with them.
             if header.strip(b"\0") or extended or len(block) < padding:
                 raise _cut_header(offset, end_of_data + len(block), shard)
-            problems.append(Problem("no_end_marker", shard, "", "the tar has no end marker"))
+            problems.append(Problem("no_end_marker", shard, "", _NO_END_MARKER))
             return
         if header == _ZERO_BLOCK:
             if extended:

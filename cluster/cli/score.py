@@ -128,12 +128,14 @@ def score(
             )
         for warning in report.warnings:
             output.say(f"warning: {warning}")
-        counts = ", ".join(f"{count:,} {status}" for status, count in report.statuses.items())
+        counts = [f"{count:,} {status}" for status, count in report.statuses.items()]
+        nothing = report.quarantined and not report.parts_done
+        speed = ["no shard could be scored"] if nothing else report.throughput.lines()
         output.finish(
             report.to_dict(),
             text=[
-                *report.throughput.lines(),
-                f"{report.rows:,} rows ({counts}) in {report.run}",
+                *speed,
+                f"{report.rows:,} rows ({', '.join(counts) or 'none'}) in {report.run}",
             ],
             exit_code=report.exit_code,
         )

@@ -189,22 +189,15 @@ def _source_points(bend: Distortion, size: tuple[int, int]) -> npt.NDArray[np.fl
     stretch = np.diag([zoom * math.sqrt(bend.aspect), zoom / math.sqrt(bend.aspect)])
     inverse = np.linalg.inv(rotation @ shear @ stretch)
     centre = _CANVAS / 2 + _OVERSAMPLING * np.array([bend.shift_x, bend.shift_y])
-    ticks = np.linspace(0.0, _CANVAS, _GRID)
-    nodes = np.stack(np.meshgrid(ticks, ticks), axis=-1) + _OVERSAMPLING * bend.wobble
-    return (nodes - centre) @ inverse.T + np.array([width / 2, height / 2])
+    return (_NODES + _OVERSAMPLING * bend.wobble - centre) @ inverse.T + np.array(
+        [width / 2, height / 2]
+    )
 
 
-def _mesh(points: npt.NDArray[np.float64]) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+def _mesh(points: npt.NDArray[np.float64]) -> list[tuple[Box, tuple[float, ...]]]:
     """Pillow's mesh: every cell of the grid, and the quadrilateral of the ink that fills it."""
-    step = _CANVAS // (_GRID - 1)
-    mesh = []
-    for row in range(_GRID - 1):
-        for column in range(_GRID - 1):
-            box = (column * step, row * step, (column + 1) * step, (row + 1) * step)
-            # Corners in Pillow's order: upper left, lower left, lower right, upper right.
-            corners = points[[row, row + 1, row + 1, row], [column, column, column + 1, column + 1]]
-            mesh.append((box, tuple(corners.ravel().tolist())))
-    return mesh
+    quads = points.reshape(-1, 2)[_CORNERS].reshape(len(_BOXES), 8)
+    return [(box, tuple(quad)) for box, quad in zip(_BOXES, quads.tolist(), strict=True)]
 
 
 def render_glyph(path: str, char: str, bend: Distortion) -> npt.NDArray[np.uint8]:

@@ -12,11 +12,13 @@ from typing import Any
 from cluster.bad_budget import BadBudget
 from cluster.dispatch import dispatch
 from cluster.execution import ExecutionConfig, Plan, choose_device, make_plan, worker_pool
+from cluster.ledger import short_hash
 from cluster.metrics import Throughput, throughput
 from cluster.pool_manifest import (
     PoolState,
     check_markers,
     compare,
+    follow_moves,
     read_manifest,
     write_manifest,
 )
@@ -24,7 +26,7 @@ from cluster.progress import OnProgress, Progress
 from cluster.provenance import now
 from cluster.run_lock import RunLock
 from cluster.runs import Run, open_run
-from cluster.score_report import ScoreReport, Tally, make_report
+from cluster.score_report import ScoreReport, Tally, make_report, pool_warnings
 from cluster.score_stage import ScoreStage
 from selector.scoring.shard_scorer import ScoreTask
 from selector.scoring.spec import ScoreSpec, semantic_dict
@@ -78,7 +80,9 @@ def score(
         _remove_leftovers(layout)
         done, stored = run.ledger.listing(), read_manifest(layout)
         check_markers(stored, done)
+        stored, moved = follow_moves(stored, listing)
         state = compare(stored, listing, done)
+        warnings = pool_warnings(state, moved)
         for marker in state.mended:
             run.ledger.remove(marker)
         write_manifest(layout, state.manifest)
@@ -94,7 +98,7 @@ def score(
         )
         tally, started = Tally(), time.monotonic()
         try:
-            _run_parts(run, stage, plan, state, tally, on_progress or _ignore)
+            _run_parts(run, stage, plan, state, tally, on_progress or _ignore, warnings=warnings)
         except BaseException:
             # Whatever ended the loop, what is done is readable, if that can still be written.
             with contextlib.suppress(CoursepackError):
@@ -105,7 +109,7 @@ def score(
         speed = throughput(tally.counters, wall_s=wall_s, workers=plan.actors)
         if tally.parts:
             _write_throughput(layout, speed)
-        return make_report(run, state, tally, budget, speed)
+        return make_report(run, state, tally, budget, speed, warnings=warnings)
 
 
 def _ignore(_: Progress) -> None:
@@ -152,6 +156,7 @@ def _refuse_foreign_folder(layout: RunLayout) -> None:
             f"--out {layout.root} lies in the copy of the working directory that Ray made for this "
             "job and deletes after it; give an absolute path or URI on shared storage"
         )
+    refuse_no_folder(layout.root)
     if storage.exists(layout.config) or not storage.exists(layout.root):
         return
     others = [storage.name(info.uri) for info in storage.list_files(layout.root)]
@@ -177,13 +182,17 @@ def _run_parts(
     state: PoolState,
     tally: Tally,
     on_progress: OnProgress,
+    *,
+    warnings: Sequence[str],
 ) -> None:
     tasks = [ScoreTask(shard=entry, run=run.root) for entry in state.todo]
     total = sum(entry.num_bytes for entry in state.manifest.entries)
+    total -= sum(entry.num_bytes for entry in state.left_out)
     kept = total - sum(task.num_bytes for task in tasks)
     if not tasks:
         return
-    on_progress(Progress(kept, total, note=_start_note(plan, len(tasks))))
+    for note in (*warnings, _start_note(plan, len(tasks))):
+        on_progress(Progress(kept, total, note=note))
     with worker_pool(plan, stage) as pool:
         for outcome in dispatch(pool, tasks, workers=plan.actors):
             note = tally.add(outcome)
@@ -201,10 +210,13 @@ def _start_note(plan: Plan, parts: int) -> str:
 
 def _commit_tables(run: Run, lock: RunLock) -> None:
     lock.check()
-    parts = sorted(run.ledger.listing())
-    if parts:
-        write_table_list(run.layout, "scores", map(run.layout.scores_part, parts))
-        write_table_list(run.layout, "members", map(run.layout.members_part, parts))
+    done = run.ledger.listing()
+    if done:
+        # A part of a mended shard keeps its name; that its content changed, the marker tells.
+        inputs = short_hash(" ".join(sorted(marker.file_name for marker in done.values())))
+        layout = run.layout
+        write_table_list(layout, "scores", map(layout.scores_part, done), inputs=inputs)
+        write_table_list(layout, "members", map(layout.members_part, done), inputs=inputs)
 
 
 def _write_throughput(layout: RunLayout, speed: Throughput) -> None:

@@ -142,6 +142,8 @@ class ShardScorer:
         finally:
             self._settle(reader, running)
         counters["problems"] = len(end.problems)
+        for kind, count in Counter(problem.kind for problem in end.problems).items():
+            counters[f"problem_{kind}"] = count
         counters["damaged"] = end.is_damaged
         counters["wait_write_s"] = writer.wait_s
         counters["write_s"] = writer.work_s

@@ -46,7 +46,8 @@ class PartResult:
         name: of the part.
         paths: files written, whole.
         counters: images, failed, bytes (encoded images), status_<each status>, problems,
-            damaged (1 when samples of the shard may be missing), and seconds:
+            problem_<each kind found>, damaged (1 when samples of the shard may be missing), and
+            seconds:
             wall_s: from open to the last file in place; about the sum of the next four.
             wait_read_s: waited for samples to be read. Near wall_s: storage bounds.
             wait_decode_s: waited for pixels. Near wall_s: decoding bounds.

@@ -6,7 +6,6 @@ network is switched off, extensions cannot be loaded, and the configuration is l
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,16 +14,18 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from selector.tables.layout import RunLayout
-from selector.tables.read import dataset, newest_versions, open_filesystem, open_parts
+from selector.tables.read import dataset, newest_versions, open_parts
+from selector.tables.run_files import read_json, read_parquet
 from selector.tables.selections import selection_names, selection_part
 from shards import storage
 from shards.manifest import PoolManifest
 
 DEFAULT_MEMORY_LIMIT = "4GB"
 """Of DuckDB's own work; what does not fit goes to the temporary directory."""
+
+_REWRITE = "remove it and run the same score command, which writes it anew"
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,7 @@ def read_pool(layout: RunLayout) -> pa.Table:
         StorageError: the run has none.
         UsageError: it is of another version.
     """
-    storage.stat(layout.pool)
-    filesystem, path = open_filesystem(layout.pool)
-    table = pq.read_table(path, filesystem=filesystem)
+    table = read_parquet(layout.pool, cure="restore it, or score into a new run")
     PoolManifest.from_table(table.slice(0, 0))  # refuses what it does not know
     return table
 
@@ -81,7 +80,7 @@ def class_names(layout: RunLayout) -> list[str] | None:
     """Names of the teacher's classes in order, None if they were not given when scoring."""
     if not storage.exists(layout.provenance):
         return None
-    names: list[str] | None = json.loads(storage.read_bytes(layout.provenance)).get("class_names")
+    names: list[str] | None = read_json(layout.provenance, cure=_REWRITE).get("class_names")
     return names
 
 

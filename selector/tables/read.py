@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from selector.tables.layout import RunLayout, parse_table_list
+from selector.tables.run_files import read_json
 from selector.tables.schema import SCHEMA_VERSION, check_schema
 from shards import object_store, storage
 from shards.errors import StorageError, UsageError
@@ -29,12 +29,16 @@ _FOOTER_THREADS = 8
 
 @dataclass(frozen=True)
 class TableList:
-    """Version `version` of a table: its parts, sorted, relative to the run and as URIs."""
+    """Version `version` of a table: its parts, sorted, relative to the run and as URIs.
+
+    `inputs` says what they were made from, see `write_table_list`.
+    """
 
     kind: str
     version: int
     relative_parts: tuple[str, ...]
     parts: tuple[str, ...]
+    inputs: str = ""
 
 
 def newest_versions(layout: RunLayout) -> dict[str, int]:
@@ -58,7 +62,8 @@ def read_table_list(layout: RunLayout, kind: str, version: int | None = None) ->
             raise UsageError(_no_table(layout, kind, sorted(versions)))
         version = versions[kind]
     uri = layout.table_list(kind, version)
-    content = json.loads(storage.read_bytes(uri))
+    cure = "restore it, or remove it and run the same score command, which writes it anew"
+    content = read_json(uri, cure=cure)
     if content.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
             f"{uri} has schema version {content.get('schema_version')}, this coursepack reads "
@@ -66,7 +71,7 @@ def read_table_list(layout: RunLayout, kind: str, version: int | None = None) ->
         )
     relative = tuple(content["parts"])
     parts = tuple(storage.join(layout.root, *part.split("/")) for part in relative)
-    return TableList(kind, version, relative, parts)
+    return TableList(kind, version, relative, parts, content.get("inputs", ""))
 
 
 def table_parts(layout: RunLayout, kind: str) -> list[str]:
@@ -103,9 +108,7 @@ def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:
             schema = pq.read_schema(place[1], filesystem=filesystem)
         except (pa.ArrowException, OSError) as error:
             raise StorageError(
-                f"{part} cannot be read as Parquet ({error}); restore it, or remove it and its "
-                "ledger marker and score again",
-                retriable=False,
+                f"{part} cannot be read as Parquet ({error}); restore it, or {_cure(kind, part)}"
             ) from error
         check_schema(schema, kind=kind, where=part)
         return schema
@@ -119,6 +122,13 @@ def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:
         format=ds.ParquetFileFormat(),
         filesystem=filesystem,
     )
+
+
+def _cure(kind: str, part: str) -> str:
+    """What to do about a damaged Parquet file."""
+    if kind == "selection":
+        return f"remove the folder {part.rpartition('/')[0]} and select again"
+    return "remove it and its marker in the ledger and run the same score command again"
 
 
 def read(layout: RunLayout, kind: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -162,6 +172,11 @@ def _listed(layout: RunLayout) -> list[tuple[str, int]]:
 def _no_table(layout: RunLayout, kind: str, known: list[str]) -> str:
     if known:
         return f"run {layout.root} has no table {kind!r}; it has {', '.join(known)}"
+    if storage.exists(layout.config):
+        return (
+            f"run {layout.root} has no tables: no shard of it is scored yet; run the same "
+            "`coursepack score` command again, it tells which shards it cannot score"
+        )
     return (
         f"{layout.root} holds no tables: expected a run directory made by "
         "`coursepack score POOL --teacher ... --out RUN`"

@@ -6,13 +6,13 @@ stats.json is written last: a selection directory without it is unfinished and d
 from __future__ import annotations
 
 import difflib
-import json
 from typing import Any
 
 import pyarrow as pa
 
 from selector.tables.layout import RunLayout
 from selector.tables.read import open_parts
+from selector.tables.run_files import read_json
 from shards import storage
 from shards.errors import UsageError
 
@@ -36,8 +36,7 @@ def selection_stats(layout: RunLayout, name: str) -> dict[str, Any] | None:
     uri = storage.join(layout.selection_dir(name), "stats.json")
     if not storage.exists(uri):
         return None
-    stats: dict[str, Any] = json.loads(storage.read_bytes(uri))
-    return stats
+    return read_json(uri, cure=f"remove the folder {uri.rpartition('/')[0]} and select again")
 
 
 def known_selection_stats(layout: RunLayout, name: str) -> dict[str, Any]:

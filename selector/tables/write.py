@@ -102,7 +102,9 @@ def _by_first_appearance(values: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(codes.indices, distinct.dictionary.take(codes.dictionary))
 
 
-def write_table_list(layout: RunLayout, kind: str, parts: Iterable[str]) -> int:
+def write_table_list(
+    layout: RunLayout, kind: str, parts: Iterable[str], *, inputs: str = ""
+) -> int:
     """Declare which parts table `kind` consists of; readers look here and nowhere else.
 
     A new version is made only if the list differs from the newest one, so that a repeated run
@@ -110,6 +112,8 @@ def write_table_list(layout: RunLayout, kind: str, parts: Iterable[str]) -> int:
 
     Args:
         parts: URIs of complete parts inside the run; order and repetition do not matter.
+        inputs: says what the parts were made from; another one makes a new version, so that who
+            remembers a version learns that parts of the same names have other rows now.
 
     Returns:
         The version that now holds, counted from 1.
@@ -117,12 +121,15 @@ def write_table_list(layout: RunLayout, kind: str, parts: Iterable[str]) -> int:
     relative = sorted({layout.relative(part) for part in parts})
     while True:
         version = newest_versions(layout).get(kind, 0)
-        if version and list(read_table_list(layout, kind, version).relative_parts) == relative:
-            return version
+        if version:
+            newest = read_table_list(layout, kind, version)
+            if (list(newest.relative_parts), newest.inputs) == (relative, inputs):
+                return version
         content = {
             "kind": kind,
             "version": version + 1,
             "schema_version": SCHEMA_VERSION,
+            "inputs": inputs,
             "parts": relative,
         }
         data = (json.dumps(content, indent=1) + "\n").encode()

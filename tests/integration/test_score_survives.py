@@ -25,7 +25,7 @@ from tests.support.pools import (
 
 SHARDS, IMAGES = 6, 32
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("survive")]
 
 
 @pytest.fixture(scope="module")
