@@ -122,7 +122,7 @@ def _wrong_value(entry: ErrorDetails, *, given: bool) -> str:
         return f"found {context['tag']!r}, expected one of {context['expected_tags']}"
     if not given:
         return message
-    expectation = message.removeprefix("Input should be ")
+    expectation = message.removeprefix("Input should be ").replace("a valid tuple", "a list")
     if expectation != message:
         return f"found {found}, expected {expectation}"
     return f"{message} (found {found})"

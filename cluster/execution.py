@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -130,9 +131,12 @@ def choose_device(asked: str | None) -> str:
     """`asked`, or cuda where there is one.
 
     Raises:
-        UsageError: if cuda is asked for and absent.
+        UsageError: no such kind of device, or cuda is asked for and absent.
     """
     import torch
+
+    if asked is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", asked):
+        raise UsageError(f"--device {asked!r}: expected cpu, cuda or cuda:N")
 
     if asked is None:
         return "cuda" if torch.cuda.is_available() else "cpu"

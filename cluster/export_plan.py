@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from cluster.pool_manifest import read_manifest
 from selector.tables.layout import RunLayout
 from selector.tables.read import table_parts
+from selector.tables.run_files import read_parquet
 from selector.tables.schema import split_row_id
 from shards import atomic, storage
 from shards.errors import CoursepackError
@@ -175,4 +176,5 @@ def _member_lists(uri: str, row_ids: pa.ChunkedArray) -> pa.Array:
 
 
 def _read(uri: str, columns: list[str]) -> pa.Table:
-    return pq.read_table(io.BytesIO(storage.read_bytes(uri)), columns=columns)
+    cure = "remove it and its marker in the ledger and run the same score command again"
+    return read_parquet(uri, columns, cure=cure)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from cluster.export_plan import shuffled, unique_keys, write_plan
 from cluster.export_stage import AssembleTask, SpillTask
 from shards import storage
+from shards.errors import StorageError
 from shards.reader import is_compressed
 
 SPILL_SHARE = 0.25
@@ -16,13 +17,17 @@ SPILL_SHARE = 0.25
 
 
 def spill_tasks(parts: Sequence[pa.Table], work: str) -> list[SpillTask]:
-    """One task per shard that cannot, or should not, be read sample by sample."""
+    """One task per shard that cannot, or should not, be read sample by sample.
+
+    Raises:
+        StorageError: a shard with selected samples is gone.
+    """
     by_source: dict[str, list[pa.Table]] = {}
     for part in parts:
         by_source.setdefault(part["source"][0].as_py(), []).append(part)
     tasks: list[SpillTask] = []
     for source, tables in sorted(by_source.items()):
-        num_bytes = storage.stat(source).num_bytes
+        num_bytes = _size(source, selected=sum(map(len, tables)))
         wanted = sum(sum(table["num_bytes"].to_pylist()) for table in tables)
         dense = not storage.is_local(source) and wanted > SPILL_SHARE * num_bytes
         if not (is_compressed(source) or dense):
@@ -33,6 +38,18 @@ def spill_tasks(parts: Sequence[pa.Table], work: str) -> list[SpillTask]:
         spill = storage.join(work, "spill", f"{name}.tar")
         tasks.append(SpillTask(f"spill-{name}", num_bytes, source, rows, spill))
     return tasks
+
+
+def _size(source: str, *, selected: int) -> int:
+    try:
+        return storage.stat(source).num_bytes
+    except StorageError as error:
+        raise StorageError(
+            f"{selected:,} selected images lie in a shard that cannot be read: {error}. Put it "
+            'back and run the same command again, or select without it: `source: {where: "shard '
+            f"<> '{storage.name(source)}'\"}}` in the recipe",
+            retriable=error.retriable,
+        ) from error
 
 
 def ordered(parts: Sequence[pa.Table], seed: int) -> pa.Table:

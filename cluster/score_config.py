@@ -96,7 +96,8 @@ class ScoreConfig(_Section):
         try:
             BadBudget.parse(str(value))
         except UsageError as error:
-            raise ValueError(str(error)) from error
+            # Without the name of the option, which may be none in a file.
+            raise ValueError(str(error).partition(": ")[2]) from error
         return str(value)
 
     def spec(self) -> ScoreSpec:

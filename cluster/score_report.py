@@ -27,7 +27,8 @@ class ScoreReport:
         parts_done, parts_kept: Parts scored by this call; parts that were done before.
         rows: Rows of the scores table, failed images included.
         statuses: Rows by status.
-        quarantined: Shards that could not be scored, each with `uri`, `reason`, `tries`.
+        quarantined: Shards that could not be scored, each with `uri`, `part`, `reason`, `kind` of
+            error, `tries`, `traceback`.
         damaged: Shards that break off: their readable images are rows.
         warnings: What a person should know; also printed.
         exit_code: 0, or 3 when shards are quarantined or damaged or the bad budget is exceeded.
@@ -142,7 +143,9 @@ def make_report(
     bad = rows - statuses.get("ok", 0)
     entries = state.manifest.entries
     damaged = [entries[int(part[:8])].uri for part in sorted(done) if done[part].damaged]
-    quarantined = tally.quarantined_list()
+    quarantined = [
+        {"uri": entries[int(item["part"][:8])].uri, **item} for item in tally.quarantined_list()
+    ]
     over_budget = not budget.allows(bad, rows)
     told = [*warnings, *_problem_warnings(tally)]
     told += [

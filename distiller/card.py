@@ -71,6 +71,7 @@ def build_card(
         warnings: all that the user was told.
     """
     config, train, teacher = session.config, session.train, session.teacher
+    evaluation = session.evaluation
     return {
         "card_format": CARD_FORMAT,
         "student": {
@@ -91,6 +92,7 @@ def build_card(
             "exports": [] if train.lineage is None else list(train.lineage.exports),
             "weighted": train.weights_N is not None,
             "eval": None if config.data.eval is None else list(config.data.eval),
+            "breaks": [*train.index.breaks, *(evaluation.index.breaks if evaluation else ())],
         },
         "metrics": dict(metrics),
         "steps": config.steps,

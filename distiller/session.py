@@ -170,8 +170,18 @@ def open_session(inputs: Inputs, *, resuming: bool) -> Session:
         transition_optimizer=_transition_optimizer(config, transition),
         train=train,
         evaluation=evaluation,
-        warnings=(_NO_POOL_WARNING,) if _estimates_from_training_images(config) else (),
+        warnings=_warnings(config, train, evaluation),
     )
+
+
+def _warnings(
+    config: DistillConfig, train: TrainingSet, evaluation: EvaluationSet | None
+) -> tuple[str, ...]:
+    breaks = [*train.index.breaks, *(() if evaluation is None else evaluation.index.breaks)]
+    told = [f"images may be missing, for a shard breaks off: {text}" for text in breaks]
+    if _estimates_from_training_images(config):
+        told.append(_NO_POOL_WARNING)
+    return tuple(told)
 
 
 def pick_device(device: str) -> torch.device:

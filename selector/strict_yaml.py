@@ -52,7 +52,8 @@ def parse_mapping(text: str, *, where: str) -> dict[str, Any]:
     """
     content = parse_value(text, where=where)
     if not isinstance(content, dict):
-        raise UsageError(f"{where}: found {type(content).__name__}, expected `name: value` lines")
+        found = "nothing" if content is None else type(content).__name__
+        raise UsageError(f"{where}: found {found}, expected `name: value` lines")
     return content
 
 

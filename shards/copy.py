@@ -83,7 +83,7 @@ def extract(uri: str, indices: Iterable[int], out_uri: str) -> tuple[SampleEntry
         if following is not None:
             raise ShardError(
                 f"{uri} has no sample {following}: it changed since it was indexed; restore it, "
-                "or score the pool again",
+                "or score the pool into a new run",
                 shard=uri,
             )
         out.end()
@@ -196,6 +196,6 @@ def _check_hash(pick: Pick, data: Sequence[Data], image_ext: Sequence[str]) -> N
 def _changed(uri: str, entry: SampleEntry, detail: str) -> ShardError:
     return ShardError(
         f"{uri}: sample {entry.index} ({entry.key!r}) is not what was scored: {detail}. Restore "
-        "the shard, or score the pool again",
+        "the shard, or score the pool into a new run",
         shard=uri,
     )

@@ -82,7 +82,7 @@ def _read(piece: Piece) -> memoryview:
     if len(data) != piece.size:
         raise ShardError(
             f"{piece.uri} has {len(data)} of {piece.size} bytes at {piece.offset}: it is shorter "
-            "than when it was indexed; restore it, or score the pool again",
+            "than when it was indexed; restore it, or score the pool into a new run",
             shard=piece.uri,
         )
     return memoryview(data)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from cluster.cli.main import app
+from distiller.config import DistillConfig
 from selector.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -51,9 +53,11 @@ def test_every_command_in_the_documents_parses(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_recipe_in_the_documents_loads(path: Path) -> None:
+def test_every_recipe_and_training_in_the_documents_loads(path: Path) -> None:
     for block in re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.S | re.M):
-        if "steps:" in block:
+        if "student:" in block:
+            DistillConfig.model_validate(yaml.safe_load(block))
+        elif "steps:" in block:
             load_recipe(block)
 
 

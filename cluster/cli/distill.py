@@ -48,8 +48,13 @@ def distill(
             overrides["teacher.allow_code"] = True
         with output.progress() as on_progress:
             result = run(config, overrides=overrides, on_progress=on_progress)
+        # Shards that break off: an earlier call may have told, but the figures still need it.
+        breaks = result.card["data"].get("breaks", [])
+        for text in breaks:
+            output.say(f"warning: images are missing, mend the shard and train again: {text}")
         metrics = [f"  {name} {value}" for name, value in sorted(result.metrics.items())]
         output.finish(
             result,
             text=[f"{result.steps:,} steps, student: {result.student_weights}", *metrics],
+            exit_code=3 if breaks else 0,
         )

@@ -102,8 +102,11 @@ def report(
     with command("report", as_json=as_json, debug=debug) as output:
         from cluster.verbs.report import report as run_report
 
-        path = run_report(run, selection=selection, out=out)
-        output.finish({"report": path}, text=[f"report: {path}"])
+        warnings: list[str] = []
+        path = run_report(run, selection=selection, out=out, on_warning=warnings.append)
+        for warning in warnings:
+            output.say(f"warning: {warning}")
+        output.finish({"report": path, "warnings": warnings}, text=[f"report: {path}"])
 
 
 def _explanation(matches: list[dict[str, Any]]) -> list[str]:

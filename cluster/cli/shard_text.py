@@ -14,14 +14,17 @@ MAX_PROBLEMS_SHOWN = 20
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
     """The first problems one by one; --json has them all."""
-    lines = [
-        f"{problem.kind}: {problem.shard}"
-        f"{f' {problem.member}' if problem.member else ''}: {problem.detail}"
-        for problem in problems[:MAX_PROBLEMS_SHOWN]
-    ]
+    lines = [f"{problem.kind}: {_where(problem)}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
     if len(problems) > MAX_PROBLEMS_SHOWN:
         lines.append(f"... and {len(problems) - MAX_PROBLEMS_SHOWN:,} more; --json lists all")
     return lines
+
+
+def _where(problem: Problem) -> str:
+    if problem.shard in problem.detail:  # an error's own message, which names the shard
+        return problem.detail
+    member = f" {problem.member}" if problem.member else ""
+    return f"{problem.shard}{member}: {problem.detail}"
 
 
 def fact_lines(found: dict[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ from shards.errors import UsageError
 IMAGE_SIZE = 28
 DIGITS = "0123456789"
 DIGIT_SHARE = 0.1
-LETTER_SHARE = 0.6
+LETTER_SHARE = 0.4
 
 # Faces whose character map is plain Unicode and that draw text. Left out: the size variants of
 # brackets, private-use faces, and LastResort, which draws a box for every character there is.
@@ -50,10 +50,25 @@ CODE_POINTS = (
 _OVERSAMPLING = 2
 _CANVAS = IMAGE_SIZE * _OVERSAMPLING
 _FONT_SIZE = 54
-_GRID = 5
-WOBBLE = 1.0
-CONTRAST = 1.4
 _BODY = 20 * _OVERSAMPLING  # MNIST fits its digits into 20 x 20 of the 28 x 28
+
+CONTRAST = 1.4
+WOBBLE = 1.6
+"""Standard deviation, in final pixels, by which each node of a grid over the image moves."""
+
+Box = tuple[int, int, int, int]
+
+_GRID = 5
+_TICKS = [_CANVAS // (_GRID - 1) * i for i in range(_GRID)]
+_NODES = np.array([[(x, y) for x in _TICKS] for y in _TICKS], dtype=np.float64)
+_CELLS = [(row, column) for row in range(_GRID - 1) for column in range(_GRID - 1)]
+_BOXES: list[Box] = [(_TICKS[c], _TICKS[r], _TICKS[c + 1], _TICKS[r + 1]) for r, c in _CELLS]
+# Corners of each cell among the nodes, in Pillow's order: upper left, lower left, lower right,
+# upper right.
+_CORNERS = np.array(
+    [[r * _GRID + c, (r + 1) * _GRID + c, (r + 1) * _GRID + c + 1, r * _GRID + c + 1]
+     for r, c in _CELLS]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,7 @@ def _choose(rng: np.random.Generator, faces: Sequence[Alphabet]) -> tuple[Alphab
 
 def _distortion(rng: np.random.Generator) -> Distortion:
     return Distortion(
-        stroke=rng.uniform(-0.6, 1.1),
+        stroke=rng.uniform(-0.9, 0.8),
         rotation_deg=rng.normal(0.0, 8.0),
         shear=rng.normal(0.0, 0.2),
         scale=rng.uniform(0.8, 1.08),
@@ -166,7 +181,7 @@ def _ink(path: str, char: str, *, stroke: float) -> Image.Image:
     wider = max(stroke, 0.0) * _OVERSAMPLING
     left, top, right, bottom = font.getbbox(char, stroke_width=wider)
     # One pixel of black around it, for the interpolation that follows to fade into.
-    ink = Image.new("L", (math.ceil(right - left) + 3, math.ceil(bottom - top) + 3))
+    ink = Image.new("L", (math.ceil(right - left) + 2, math.ceil(bottom - top) + 2))
     ImageDraw.Draw(ink).text((1 - left, 1 - top), char, fill=255, font=font, stroke_width=wider)
     if stroke < 0:
         # A 3 x 3 minimum takes one pixel off each side; less is a blend with what it left.
@@ -217,7 +232,7 @@ def render_glyph(path: str, char: str, bend: Distortion) -> npt.NDArray[np.uint8
 
 
 def render_glyphs(n: int, *, seed: int) -> tuple[npt.NDArray[np.uint8], list[str]]:
-    """Draw `n` glyphs in random order: about a tenth digits, six tenths letters, the rest signs.
+    """Draw `n` glyphs in random order: about a tenth digits, four tenths letters, the rest signs.
 
     Args:
         n: How many glyphs, at least 1. About 0.4 ms each.

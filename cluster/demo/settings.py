@@ -22,12 +22,12 @@ class DemoSettings:
     num_glyphs: int = 20_000
     glyphs_per_shard: int = 2_500
     num_selected: int = 2_000
-    teacher_steps: int = 800
-    steps: int = 1_500
+    teacher_steps: int = 1_000
+    steps: int = 400
     batch_size: int = 128
     teacher_lr: float = 0.05
-    lr: float = 0.005
-    temperature: float = 4.0
+    lr: float = 0.02
+    temperature: float = 2.0
 
 
 DEMO = DemoSettings()

@@ -143,6 +143,11 @@ def _kind(source: str) -> SourceKind:
     if source.lower().endswith(_ARRAY_ENDINGS) and not source.lower().endswith(_TAR_ENDINGS):
         return "array"
     if not storage.is_local(source) or not os.path.isdir(source):
+        if os.path.isfile(source) and not source.lower().endswith(_TAR_ENDINGS):
+            raise UsageError(
+                f"{source}: expected a folder of images, an .npz, .npy or idx file, tars, or "
+                f"{TORCHVISION}NAME"
+            )
         return "tars"
     # Only the top level counts: pools are flat, and image folders may hold a stray tar below.
     return "tars" if any(name.endswith(_TAR_ENDINGS) for name in os.listdir(source)) else "folder"

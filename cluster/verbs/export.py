@@ -21,9 +21,11 @@ from cluster.execution import ExecutionConfig, Plan, make_plan, worker_pool
 from cluster.export_plan import locate
 from cluster.export_stage import AssembleTask, ExportStage, SpillTask
 from cluster.export_tasks import assemble_tasks, ordered, shard_name, spill_tasks
+from cluster.out_folder import refuse_no_folder
 from cluster.progress import OnProgress, Progress
 from cluster.runs import read_config
 from selector.tables.layout import RunLayout
+from selector.tables.run_files import read_json
 from selector.tables.selections import read_selection
 from shards import atomic, storage
 from shards.errors import CoursepackError, UsageError
@@ -54,7 +56,8 @@ class ExportReport:
     def lines(self) -> list[str]:
         rate = self.num_bytes / 1e6 / self.seconds if self.seconds else 0.0
         rows = [
-            f"{self.images:,} images in {self.shards} shards, {self.num_bytes / 1e6:,.1f} MB, in "
+            f"{self.images:,} images in {self.shards} shard{'s' if self.shards != 1 else ''}, "
+            f"{self.num_bytes / 1e6:,.1f} MB, in "
             f"{self.seconds:.1f} s ({rate:,.1f} MB/s): {self.out}"
         ]
         if self.renamed:
@@ -98,6 +101,7 @@ def export(
         raise UsageError(f"--shard-size is {shard_size}; it must be at least 1")
     chosen = read_selection(layout, selection)
     identity = _identity(chosen, seed, shard_size)
+    refuse_no_folder(out)
     finished = _finished_export(out, identity)
     if finished is not None:
         return finished
@@ -142,17 +146,27 @@ def _identity(selection: pa.Table, seed: int, shard_size: int) -> str:
 
 
 def _finished_export(out: str, identity: str) -> ExportReport | None:
-    """The report of an export that is done already; None if there is work to do."""
+    """The report of an export that is done already; None if there is work to do.
+
+    One that lost a shard since is begun again; the shards that are there stay.
+    """
     done, begun = storage.join(out, "export.json"), storage.join(out, ".export", "identity.json")
     for uri in (done, begun):
         if storage.exists(uri):
-            content = json.loads(storage.read_bytes(uri))
-            if content["identity"] != identity:
+            content = read_json(uri, cure=f"remove {out} and export again")
+            if content.get("identity") != identity:
                 raise UsageError(
                     f"--out {out} holds another export (other selection, seed or shard size); "
                     "choose a new folder"
                 )
-            return ExportReport(**content["report"]) if uri == done else None
+            if uri == begun:
+                return None
+            report = ExportReport(**content["report"])
+            shards = [storage.join(out, shard_name(n)) for n in range(report.shards)]
+            if all(map(storage.exists, shards)):
+                return report
+            _put_json(begun, {"identity": identity})
+            return None
     if storage.exists(out) and (others := storage.list_files(out)):
         raise UsageError(
             f"--out {out} holds other files ({storage.name(others[0].uri)}); choose a new folder"

@@ -14,6 +14,7 @@ from cluster.dispatch import dispatch
 from cluster.execution import ExecutionConfig, Plan, choose_device, make_plan, worker_pool
 from cluster.ledger import short_hash
 from cluster.metrics import Throughput, throughput
+from cluster.out_folder import refuse_no_folder
 from cluster.pool_manifest import (
     PoolState,
     check_markers,
@@ -120,9 +121,10 @@ def _with_defaults(
     execution: ExecutionConfig, layout: RunLayout, teacher: Teacher
 ) -> dict[str, Any]:
     """What the run stores: asked for, else stored before (None), else chosen here, once."""
-    asked = execution.stored()
     if storage.exists(layout.config):
-        return asked
+        if execution.device is not None:
+            choose_device(execution.device)
+        return execution.stored()
     device = choose_device(execution.device)
     return {
         "device": device,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from shards.errors import CoursepackError
 
@@ -13,17 +14,18 @@ class BadImages:
     Args:
         num_samples: samples of the set, unusable ones included.
         max_bad: below 1 a share of the samples, from 1 on a count.
+        examples: samples that are known to be unusable, for the message.
 
     Attributes:
         status_of: image number -> why it cannot be used, for each one met so far.
     """
 
-    def __init__(self, num_samples: int, *, max_bad: float) -> None:
+    def __init__(self, num_samples: int, *, max_bad: float, examples: Sequence[str] = ()) -> None:
         self.num_samples = num_samples
         self.max_bad = max_bad
         self.status_of: dict[int, str] = {}
         self._without_image: Counter[str] = Counter()
-        self._examples: list[str] = []
+        self._examples: list[str] = list(examples)
 
     def add_samples(self, status: str, count: int) -> None:
         """Count samples that have no image number because they have no usable image."""

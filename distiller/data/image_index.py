@@ -16,7 +16,7 @@ from shards import storage
 from shards.errors import UsageError
 from shards.file_info import FileInfo
 from shards.index import build_index
-from shards.sample import IMAGE_EXTENSIONS, Member, image_member
+from shards.sample import DAMAGE_KINDS, IMAGE_EXTENSIONS, Member, image_member
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class ImageIndex:
         label_offset_N, label_size_N: (N,) int64 likewise; size -1 = the sample has no label.
         num_samples: samples in the shards, those without a usable image included.
         skipped: samples that are not among the N, by reason (no_image, damaged).
+        examples: the first of them of each reason, as text.
+        breaks: shards that break off, so that more samples may be missing, each as text.
         fingerprint: sha256 over shard names, keys, offsets and sizes: what the set is, wherever
             its folder lies.
     """
@@ -44,6 +46,8 @@ class ImageIndex:
     label_size_N: np.ndarray
     num_samples: int
     skipped: dict[str, int]
+    examples: tuple[str, ...]
+    breaks: tuple[str, ...]
     fingerprint: str
 
     def __len__(self) -> int:
@@ -60,6 +64,7 @@ class ImageIndex:
             self,
             num_samples=len(images),
             skipped={},
+            examples=(),
             **{name: getattr(self, name)[images] for name in columns},
         )
 
@@ -86,16 +91,23 @@ def build_image_index(
     digest = hashlib.sha256()
     tables: list[np.ndarray] = []
     skipped: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    breaks: list[str] = []
     num_samples = 0
     for position, info in enumerate(infos):
         found = build_index(info.uri)
         num_samples += len(found.entries)
+        damage = [problem.detail for problem in found.problems if problem.kind in DAMAGE_KINDS]
+        breaks += [f"{info.uri}: {detail}" for detail in damage]
         rows: list[tuple[int, int, int, int, int, int]] = []
         digest.update(f"{storage.name(info.uri)}\0{len(found.entries)}\0".encode())
         for entry in found.entries:
             image = image_member(entry, extensions)
             if entry.index in found.errors or image is None:
-                skipped["damaged" if entry.index in found.errors else "no_image"] += 1
+                reason = "damaged" if entry.index in found.errors else "no_image"
+                skipped[reason] += 1
+                detail = found.errors.get(entry.index, "no image")
+                examples.setdefault(reason, f"{info.uri} sample {entry.index}: {detail}")
                 continue
             label = _label_member(entry.members, label_ext)
             label_place = (label.offset, label.size) if label is not None else (0, -1)
@@ -119,6 +131,8 @@ def build_image_index(
         label_size_N=table[:, 5],
         num_samples=num_samples,
         skipped=dict(skipped),
+        examples=tuple(examples.values()),
+        breaks=tuple(breaks),
         fingerprint=digest.hexdigest(),
     )
 

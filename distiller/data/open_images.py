@@ -44,7 +44,7 @@ def open_images(
         CoursepackError: too many images are unusable (a set read on demand tells so later).
         UsageError: the set does not fit and its shards are compressed.
     """
-    bad = BadImages(index.num_samples, max_bad=max_bad)
+    bad = BadImages(index.num_samples, max_bad=max_bad, examples=index.examples)
     for reason, count in index.skipped.items():
         bad.add_samples(reason, count)
     bad.check()

@@ -53,9 +53,9 @@ def noise_histogram(histogram: Histogram, *, cut: Cut | None, width: float) -> M
         column += _bar(x, bar_width, bottom, selected * scale, css="selected")
         column += _bar(x, bar_width, strip_bottom, _STRIP_HEIGHT * selected / pool, css="selected")
         parts.append(element("g", {"class": "bin"}, [*column, element("title", None, [hint])]))
+    parts += _cut_lines(cut, bins, strip_bottom, plot_width)
     parts += _strip_axis(strip_bottom, width)
     parts += _decade_axis(bins.low, bins.high, strip_bottom, plot_width)
-    parts += _cut_lines(cut, bins, strip_bottom, plot_width)
     return drawing(
         parts,
         width=width,

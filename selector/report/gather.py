@@ -92,7 +92,10 @@ def _origin(layout: RunLayout) -> Origin:
 
 
 def _mapping(uri: str, parse: Any) -> dict[str, Any]:
-    content = parse(storage.read_bytes(uri)) if storage.exists(uri) else {}
+    try:
+        content = parse(storage.read_bytes(uri)) if storage.exists(uri) else {}
+    except (ValueError, yaml.YAMLError):  # damaged: the page comes out without it
+        return {}
     return content if isinstance(content, dict) else {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -22,9 +22,17 @@ from selector.tables.layout import RunLayout
 from shards import atomic, storage
 
 MAX_CLASS_ROWS = 40
+MAX_PROBLEMS = 5
+"""Reasons for missing thumbnails that are spelled out; a lost pool has one per shard."""
 
 
-def report(run: str, selection: str, out: str | None = None) -> str:
+def report(
+    run: str,
+    selection: str,
+    out: str | None = None,
+    *,
+    on_warning: Callable[[str], None] | None = None,
+) -> str:
     """Write the report of a selection: one self-contained HTML file.
 
     Overview, histogram of the noise value with the cut, class balance, gallery of the kept and
@@ -35,6 +43,7 @@ def report(run: str, selection: str, out: str | None = None) -> str:
         run: Run directory.
         selection: Name of a selection of the run.
         out: The file to write; None = report/<selection>.html in the run.
+        on_warning: Called with each reason why images of the gallery cannot be shown.
 
     Returns:
         Where the file is.
@@ -45,10 +54,14 @@ def report(run: str, selection: str, out: str | None = None) -> str:
             be read is told in the page instead.
     """
     facts = gather(run, selection)
-    page = render(facts, make_gallery(facts))
+    gallery = make_gallery(facts)
+    page = render(facts, gallery)
     default = storage.join(RunLayout(run).report_dir, f"{selection}.html")
     uri = storage.normalize(out) if out is not None else default
     atomic.write_bytes(uri, page.encode())
+    for problem, count in gallery.problems.items():
+        if on_warning is not None:
+            on_warning(f"{count:,} image{'s'[: count != 1]} cannot be shown: {problem}")
     return uri
 
 
@@ -67,9 +80,12 @@ def render(facts: RunFacts, gallery: Gallery) -> str:
     style = _packaged("style.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     cut = noise_cut(facts.stats["steps"])
+    problems = list(gallery.problems.items())
     return environment.get_template("page.html").render(
         facts=facts,
         gallery=gallery,
+        problems=problems[:MAX_PROBLEMS],
+        num_other_problems=sum(count for _, count in problems[MAX_PROBLEMS:]),
         cut=cut,
         pool_name=_pool_name(facts),
         tiles=_tiles(facts, cut),
@@ -147,13 +163,14 @@ def _histograms(facts: RunFacts, cut: Cut | None) -> list[Markup]:
 
 def _class_table(classes: Classes) -> dict[str, Any]:
     """Rows of the class balance; shares are of the pool's and of the selection's images."""
-    shown, head = shown_classes(classes.pool, classes.selected, most=MAX_CLASS_ROWS)
+    shown = shown_classes(classes.pool, classes.selected, most=MAX_CLASS_ROWS)
     totals = max(int(classes.pool.sum()), 1), max(int(classes.selected.sum()), 1)
     shares = classes.pool / totals[0], classes.selected / totals[1]
-    largest = max((float(share.max(initial=0.0)) for share in shares), default=0.0)
-    rows = [
-        {
-            "index": int(c),
+    largest = max(float(share.max(initial=0.0)) for share in shares)
+
+    def row(c: int) -> dict[str, Any]:
+        return {
+            "index": c,
             "name": classes.names[c],
             "pool": int(classes.pool[c]),
             "selected": int(classes.selected[c]),
@@ -161,12 +178,12 @@ def _class_table(classes: Classes) -> dict[str, Any]:
             "selected_share": share_text(float(shares[1][c]), 1),
             "bars": paired_bars(float(shares[0][c]), float(shares[1][c]), largest=largest),
         }
-        for c in shown
-    ]
+
     return {
-        "rows": rows,
-        "head": head,
-        "num_hidden": len(classes.names) - len(rows),
+        "first": [row(int(c)) for c in shown.first],
+        "last": [row(int(c)) for c in shown.last],
+        "num_between": shown.num_between,
+        "num_absent": shown.num_absent,
         "num_empty": int((classes.selected == 0).sum()),
     }
 

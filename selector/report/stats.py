@@ -72,22 +72,43 @@ def effective_classes(counts: IntArray) -> float:
     return float(np.exp(-(share * np.log(share)).sum()))
 
 
-def shown_classes(pool: IntArray, selected: IntArray, *, most: int) -> tuple[IntArray, int]:
+@dataclass(frozen=True)
+class ShownClasses:
+    """The rows of a class table that has room for only some classes.
+
+    Attributes:
+        first, last: class indices before and after the gap; `last` is empty without a gap.
+        num_between: classes in the gap.
+        num_absent: classes left out because neither pool nor selection has an image of them.
+    """
+
+    first: IntArray
+    last: IntArray
+    num_between: int = 0
+    num_absent: int = 0
+
+
+def shown_classes(pool: IntArray, selected: IntArray, *, most: int) -> ShownClasses:
     """Which classes a table of at most `most` rows shows.
 
-    All of them in order where they fit. Otherwise the largest and the smallest of the selection,
-    half each, largest first; ties by the pool's count, then by class.
-
-    Returns:
-        Class indices in order of display, and how many of them come before the gap (all of
-        them, if there is no gap).
+    All of them in order where they fit. Otherwise those that have images, ranked by their number
+    in the selection (ties by the pool's, then by class), with a gap in the middle if need be.
     """
     classes = np.arange(len(pool), dtype=np.int64)
     if len(classes) <= most:
-        return classes, len(classes)
+        return ShownClasses(classes, classes[:0])
     ranked = np.lexsort((classes, -pool, -selected))
-    head = most - most // 2
-    return np.concatenate([ranked[:head], ranked[len(ranked) - most // 2 :]]), head
+    present = ranked[(pool + selected)[ranked] > 0]
+    num_absent = len(classes) - len(present)
+    if len(present) <= most:
+        return ShownClasses(present, classes[:0], num_absent=num_absent)
+    tail = most // 2
+    return ShownClasses(
+        first=present[: most - tail],
+        last=present[len(present) - tail :],
+        num_between=len(present) - most,
+        num_absent=num_absent,
+    )
 
 
 def quantile_bands(

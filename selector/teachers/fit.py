@@ -66,7 +66,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, what: str)
     own = {n: t for n, t in module.state_dict().items() if not n.endswith(_IGNORED)}
     given = {n: t for n, t in weights.items() if not n.endswith(_IGNORED)}
     missing = [name for name in own if name not in given]
-    unexpected = [name for name in given if name not in own]
+    unexpected = sorted(name for name in given if name not in own)
     misshapen = [
         f"{name} (file {tuple(given[name].shape)}, model {tuple(own[name].shape)})"
         for name in own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -69,20 +68,36 @@ def _from_npz(data: bytes, uri: str) -> dict[str, Tensor]:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return {name: torch.from_numpy(archive[name]) for name in archive.files}
     except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{uri} is no .npz archive of plain arrays: {error}") from error
+        # numpy takes what it does not know for a pickle, and recommends to load that.
+        reason = f": {error}" if data.startswith(b"PK") and "pickle" not in str(error) else ""
+        raise UsageError(
+            f"{uri} is no .npz archive of plain arrays{reason}; save it again with numpy.savez"
+        ) from error
 
 
 def _from_torch(data: bytes, uri: str) -> dict[str, Tensor]:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it ends early"
+    except Exception as error:
+        # Untrusted bytes drive torch's unpickler: besides its own errors it raises KeyError,
+        # IndexError, struct.error, ... Each means the same: no plain tensors in here.
         raise UsageError(
-            f"{uri} does not load as plain tensors ({reason}). A file that holds a whole pickled "
-            "model could run code: load it where you trust it, and save "
-            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+            f"{uri} does not load as plain tensors ({_reason(error)}). A file that holds a whole "
+            "pickled model could run code: load it where you trust it, and save "
+            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors'). Any other "
+            "file is damaged, or no PyTorch checkpoint"
         ) from error
     return _unwrapped(content, uri)
+
+
+def _reason(error: Exception) -> str:
+    """The one line of torch's explanation that says what was found."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for line in lines:
+        _, unpickler, found = line.partition("WeightsUnpickler error: ")
+        if unpickler:
+            return found.partition(" was not an allowed")[0]
+    return f"{type(error).__name__}: {lines[0] if lines else 'it ends early'}"
 
 
 def _unwrapped(content: Any, uri: str) -> dict[str, Tensor]:

@@ -112,7 +112,12 @@ def _load(uri: str) -> dict[str, np.ndarray]:
             return {"": loaded}
         return _arrays_of(loaded)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise CoursepackError(f"{uri}: no readable arrays ({error})") from error
+        # numpy takes what it does not know for a pickle, and recommends to load that.
+        reason = "" if "pickle" in str(error) else f" ({error})"
+        raise CoursepackError(
+            f"{uri}: no readable arrays{reason}; expected a .npz or .npy of plain numbers: fetch "
+            "or save it again"
+        ) from error
 
 
 def _arrays_of(archive: np.lib.npyio.NpzFile) -> dict[str, np.ndarray]:

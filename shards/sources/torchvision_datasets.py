@@ -112,8 +112,9 @@ def _dataset_class(name: str) -> type:
     known = {known.lower(): known for known in datasets.__all__}
     if name.lower() not in known:
         close = difflib.get_close_matches(name.lower(), known, n=3)
-        hint = ", ".join(known[match] for match in close) or "see torchvision.datasets"
-        raise UsageError(f"torchvision has no dataset {name!r}; did you mean: {hint}?")
+        names = ", ".join(known[match] for match in close)
+        hint = f"did you mean: {names}?" if close else "torchvision.datasets lists them"
+        raise UsageError(f"torchvision has no dataset {name!r}; {hint}")
     found = getattr(datasets, known[name.lower()])
     if not isinstance(found, type):
         raise UsageError(f"torchvision.datasets.{known[name.lower()]} is no dataset")

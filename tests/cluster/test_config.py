@@ -99,7 +99,7 @@ def test_a_key_in_the_wrong_section_names_the_right_one(tmp_path):
 def test_members_of_a_union_are_one_line(tmp_path):
     message = _message("steps: 1\nresize: wide\n", tmp_path)
     assert message.startswith("t.yaml: line 2: resize: found 'wide', expected a valid integer")
-    assert message.endswith(" or a valid tuple")
+    assert message.endswith(" or a list")
 
 
 def test_the_kind_of_an_objective_is_no_step_of_the_path(tmp_path):

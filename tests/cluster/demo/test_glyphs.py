@@ -1,4 +1,4 @@
-"""glyphs: deterministic, about a tenth digits, and shaped like the handwriting they stand in for."""
+"""glyphs: deterministic, about a tenth digits, and as much ink as the handwriting they resemble."""
 
 from __future__ import annotations
 

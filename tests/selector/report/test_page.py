@@ -121,6 +121,15 @@ def test_a_lost_pool_is_told_and_the_rest_stands(tmp_path: Path) -> None:
     assert [v for _, name, v in page.attributes if name == "class" and v == "missing"]
 
 
+def test_a_lost_pool_of_many_shards_does_not_flood_the_page(tmp_path: Path) -> None:
+    layout = write_real_run(tmp_path, num_plain=9, per_shard=20)
+    select(layout.root, RECIPE)
+    shutil.rmtree(tmp_path / "pool")
+    page = Page(report(layout.root, "top"))
+    assert page.text.count("cannot be shown: part-") == 5
+    assert "more cannot be shown for other reasons" in page.text
+
+
 def test_classes_without_names_have_numbers(tmp_path: Path) -> None:
     layout = write_real_run(tmp_path, class_names=None)
     select(layout.root, RECIPE)

@@ -77,24 +77,35 @@ def test_equal_classes_count_in_full_and_empty_ones_not_at_all() -> None:
 
 
 def test_few_classes_are_shown_in_their_own_order() -> None:
-    shown, head = shown_classes(np.array([1, 9, 5]), np.array([0, 1, 7]), most=3)
-    assert shown.tolist() == [0, 1, 2]
-    assert head == 3
+    shown = shown_classes(np.array([1, 9, 0]), np.array([0, 1, 0]), most=3)
+    assert shown.first.tolist() == [0, 1, 2]
+    assert (len(shown.last), shown.num_between, shown.num_absent) == (0, 0, 0)
 
 
 def test_of_many_classes_the_largest_and_smallest_of_the_selection_are_shown() -> None:
-    pool = np.arange(100)
+    pool = np.full(100, 7)
     selected = np.roll(np.arange(100), 1)
-    shown, head = shown_classes(pool, selected, most=5)
-    assert selected[shown].tolist() == [99, 98, 97, 1, 0]
-    assert head == 3
+    shown = shown_classes(pool, selected, most=5)
+    assert selected[shown.first].tolist() == [99, 98, 97]
+    assert selected[shown.last].tolist() == [1, 0]
+    assert shown.num_between == 95
+
+
+def test_classes_without_images_give_way() -> None:
+    pool, selected = np.zeros(100, dtype=np.int64), np.zeros(100, dtype=np.int64)
+    pool[[4, 50, 60]] = 5, 6, 7
+    selected[50] = 2
+    shown = shown_classes(pool, selected, most=5)
+    assert shown.first.tolist() == [50, 60, 4]
+    assert (shown.num_between, shown.num_absent) == (0, 97)
 
 
 @given(counts, st.integers(1, 60))
-def test_no_class_is_shown_twice(count: np.ndarray, most: int) -> None:
-    shown, head = shown_classes(count, count[::-1].copy(), most=most)
-    assert len(set(shown.tolist())) == len(shown) == min(most, len(count))
-    assert 0 < head <= len(shown)
+def test_every_class_is_shown_once_or_counted(count: np.ndarray, most: int) -> None:
+    shown = shown_classes(count, count[::-1].copy(), most=most)
+    rows = [*shown.first.tolist(), *shown.last.tolist()]
+    assert len(set(rows)) == len(rows) <= most
+    assert len(rows) + shown.num_between + shown.num_absent == len(count)
 
 
 @given(

@@ -86,11 +86,16 @@ def test_a_part_without_rows_is_a_table_without_rows(tmp_path: Path) -> None:
     assert table.schema.field("noise_value").type == pa.float32()
 
 
+def write_all(task: ScoreTask, batches: list[RowBatch]) -> None:
+    with PartWriter(task) as writer:
+        for rows in batches:
+            writer.put(rows)
+
+
 def test_rows_that_are_missing_or_doubled_are_never_written(tmp_path: Path) -> None:
     one, two = make_batch(64, 4), make_batch(68, 4)
     task = make_task(tmp_path)
     for wrong in ([two], [one, one], [one, make_batch(69, 3)]):
-        with pytest.raises(RuntimeError, match="out of order"), PartWriter(task) as writer:
-            for rows in wrong:
-                writer.put(rows)
+        with pytest.raises(RuntimeError, match="out of order"):
+            write_all(task, wrong)
         assert not list(tmp_path.rglob("*.parquet"))
