@@ -2,9 +2,10 @@
 
     python -m benchmarks.domain_share RUN [--n 10000]
 
-The run must have scored, with a CIFAR-10 teacher, a Tiny-ImageNet pool whose samples carry a .json with "synset". That ground truth is read
-for this figure alone. Prints one JSON line: share of on-domain images in the pool, in the n lowest
-noise values, in a per-class quota of n / 10, and in three random selections of the same size.
+The run must have scored, with a CIFAR-10 teacher, a Tiny-ImageNet pool whose samples carry a .json
+with "synset". That ground truth is read for this figure alone. Prints one JSON line: the share of
+on-domain images in the pool, in the n lowest noise values, in a per-class quota of n / 10, and in
+three random selections of the same size.
 """
 
 from __future__ import annotations

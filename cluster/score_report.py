@@ -29,7 +29,7 @@ class ScoreReport:
         statuses: Rows by status.
         quarantined: Shards that could not be scored, each with `uri`, `part`, `reason`, `kind` of
             error, `tries`, `traceback`.
-        damaged: Shards that break off: their readable images are rows.
+        damaged: Shards of the pool that break off: their readable images are rows.
         warnings: What a person should know; also printed.
         exit_code: 0, or 3 when shards are quarantined or damaged or the bad budget is exceeded.
     """
@@ -142,7 +142,9 @@ def make_report(
     rows = sum(statuses.values())
     bad = rows - statuses.get("ok", 0)
     entries = state.manifest.entries
+    absent = {entry.uri for entry in state.missing}  # told as such
     damaged = [entries[int(part[:8])].uri for part in sorted(done) if done[part].damaged]
+    damaged = [uri for uri in damaged if uri not in absent]
     quarantined = [
         {"uri": entries[int(item["part"][:8])].uri, **item} for item in tally.quarantined_list()
     ]

@@ -45,9 +45,16 @@ def list_files(uri: str, recursive: bool) -> list[FileInfo]:
     return found
 
 
-def list_folders(uri: str) -> list[str]:
+def list_no_files(uri: str) -> list[str]:
+    """Folders, and links that lead nowhere, in a folder."""
     with storage_errors(uri, "list"), os.scandir(uri) as entries:
-        return [f"{uri.rstrip('/')}/{entry.name}" for entry in entries if entry.is_dir()]
+        paths = [f"{uri.rstrip('/')}/{entry.name}" for entry in entries]
+    return [path for path in paths if is_no_file(path)]
+
+
+def is_no_file(path: str) -> bool:
+    """Is it a folder, or a link that leads nowhere?"""
+    return os.path.isdir(path) or not os.path.exists(path)
 
 
 def _info(uri: str, found: os.stat_result) -> FileInfo:

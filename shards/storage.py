@@ -20,6 +20,8 @@ from shards.patterns import expand_braces, has_wildcard, matches, split_at_wildc
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _LISTING_THREADS = 16
+_NO_FILE = "no file"
+"""Etag of what is called like a shard and is a folder, or a link that leads nowhere."""
 
 
 class Backend(Protocol):
@@ -117,8 +119,8 @@ def expand(specs: Sequence[str]) -> list[FileInfo]:
     A spec is a file, a folder, a glob (`pool/*.tar`), or a brace pattern
     (`s3://bucket/{train,extra}-{000..012}.tar`).
 
-    A folder that is called like a shard stands among them, with 0 bytes: `open_shard` refuses it
-    by name.
+    A folder, or a link that leads nowhere, that is called like a shard stands among them with 0
+    bytes: `open_shard` refuses it by name.
 
     Raises:
         StorageError: a spec that names nothing, a missing file of a brace pattern.
@@ -155,7 +157,7 @@ def _resolve(pattern: str) -> list[FileInfo]:
         return [stat(pattern)]
     elif is_dir(pattern):
         found = [info for info in list_files(pattern) if _is_shard(info.uri)]
-        found += [info for info in _folders_in(pattern) if _is_shard(info.uri)]
+        found += [info for info in _no_files_in(pattern) if _is_shard(info.uri)]
     else:
         stat(pattern)  # one that is missing is told as missing
         raise UsageError(f"{pattern} is no shard: expected a name in .tar, .tar.gz or .tgz")
@@ -171,19 +173,21 @@ def _matching(pattern: str) -> list[FileInfo]:
     """Files that a glob matches."""
     if is_local(pattern):
         paths = glob.glob(pattern, recursive=True)
-        folders = [FileInfo(path, 0, "folder") for path in paths if local_files.is_dir(path)]
-        return folders + [local_files.stat(path) for path in paths if not local_files.is_dir(path)]
+        return [
+            FileInfo(path, 0, _NO_FILE) if local_files.is_no_file(path) else local_files.stat(path)
+            for path in paths
+        ]
     folder, rest = split_at_wildcard(pattern)
     candidates = list_files(folder, recursive="/" in rest)
     return [info for info in candidates if matches(info.uri, pattern)]
 
 
-def _folders_in(uri: str) -> list[FileInfo]:
-    """Folders of a local folder: one that is called x.tar must be told, not passed over."""
+def _no_files_in(uri: str) -> list[FileInfo]:
+    """What is no file in a local folder: if it is called x.tar, it must not be passed over."""
     if not is_local(uri):
         return []
-    folders = [path for path in local_files.list_folders(uri) if not name(path).startswith(".")]
-    return [FileInfo(path, 0, "folder") for path in folders]
+    found = [path for path in local_files.list_no_files(uri) if not name(path).startswith(".")]
+    return [FileInfo(path, 0, _NO_FILE) for path in found]
 
 
 def _is_shard(uri: str) -> bool:

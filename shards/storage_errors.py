@@ -80,6 +80,8 @@ def as_storage_error(error: BaseException, uri: str, doing: str) -> StorageError
         return StorageError(f"cannot {doing} {uri}: it is a folder, expected a file")
     if isinstance(error, NotADirectoryError | FileExistsError):
         return StorageError(f"cannot {doing} {uri}: a file stands where a folder is expected")
+    if number == errno.EROFS:
+        return StorageError(f"cannot {doing} {uri}: the place is read-only; give another one")
     words = _QUOTED.sub("", text)
     status = getattr(error, "status", None)
     if isinstance(error, PermissionError) or status in (401, 403) or _FORBIDDEN.search(words):
@@ -93,7 +95,7 @@ def as_storage_error(error: BaseException, uri: str, doing: str) -> StorageError
             f"cannot {doing} {uri}: the server is overloaded ({text}); try again later",
             retriable=True,
         )
-    retriable = number not in (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+    retriable = number not in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
     return StorageError(
         f"cannot {doing} {uri} ({type(error).__name__}: {text}); check that the place is "
         "reachable, then run the same command again",
