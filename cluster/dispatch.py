@@ -137,12 +137,18 @@ class _Crew:
 
     tasks: dict[int, deque[Task]] = field(default_factory=dict)
 
-    def idlest(self) -> int | None:
-        """The worker with the shortest queue that may take one more, if any."""
+    starting: set[int] = field(default_factory=set)
+
+    def idlest(self, waiting: int) -> int | None:
+        """The worker with the shortest queue that may take one of `waiting` tasks, if any.
+
+        One task is kept back for each worker that is still starting: a few shards must not all
+        queue behind the first worker that is ready.
+        """
         worker = min(self.tasks, key=lambda number: len(self.tasks[number]), default=None)
         if worker is None or len(self.tasks[worker]) >= TASKS_IN_FLIGHT:
             return None
-        return worker
+        return None if self.tasks[worker] and waiting <= len(self.starting) else worker
 
     @property
     def busy(self) -> bool:
@@ -158,15 +164,16 @@ def dispatch(pool: WorkerPool, tasks: Sequence[Task], *, workers: int) -> Iterat
     waiting = deque(sorted(tasks, key=lambda task: (-task.num_bytes, task.name)))
     tries: dict[str, int] = {}
     crew = _Crew()
-    deaths_in_a_row = 0
+    idle_deaths = 0
     for _ in range(min(workers, len(waiting))):
-        pool.start()
+        crew.starting.add(pool.start())
     while waiting or crew.busy:
-        while waiting and (worker := crew.idlest()) is not None:
+        while waiting and (worker := crew.idlest(len(waiting))) is not None:
             crew.tasks[worker].append(task := waiting.popleft())
             pool.submit(worker, task)
         event = pool.wait()
         if isinstance(event, Ready):
+            crew.starting.discard(event.worker)
             crew.tasks[event.worker] = deque()
             continue
         if isinstance(event, Waiting):
@@ -175,20 +182,23 @@ def dispatch(pool: WorkerPool, tasks: Sequence[Task], *, workers: int) -> Iterat
         if isinstance(event, CannotOpen):
             raise RunAborted(event.failure)
         if isinstance(event, Done):
-            deaths_in_a_row = 0
+            idle_deaths = 0
             yield Finished(crew.tasks[event.worker].popleft(), event.result)
             continue
         if isinstance(event, Died):
+            crew.starting.discard(event.worker)
             in_hand = crew.tasks.pop(event.worker, deque())
-            deaths_in_a_row += 1
+            # A task that kills its worker is counted below; a worker that dies without any is
+            # broken itself, and so would be those after it.
+            idle_deaths += not in_hand
             failure = Failure("retry", "WorkerDied", event.reason, "")
-            if deaths_in_a_row > MAX_TRIES * (workers + 1):
+            if idle_deaths >= MAX_TRIES * workers:
                 raise RunAborted(Failure("abort", "WorkerDied", _hopeless(event.reason), ""))
             suspect = in_hand.popleft() if in_hand else None
             # Tasks that only waited behind the suspect did nothing wrong: no try is counted.
             waiting.extendleft(reversed(in_hand))
             if waiting or suspect is not None:
-                pool.start()
+                crew.starting.add(pool.start())
         else:
             failure = event.failure
             if failure.verdict == "abort":
@@ -206,6 +216,6 @@ def dispatch(pool: WorkerPool, tasks: Sequence[Task], *, workers: int) -> Iterat
 
 def _hopeless(reason: str) -> str:
     return (
-        f"workers keep dying before they finish anything ({reason}); "
+        f"workers keep dying before they start anything ({reason}); "
         "look at their output above: out of memory, a broken install, or a library that crashes"
     )

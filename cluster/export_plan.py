@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,7 @@ from selector.tables.read import table_parts
 from selector.tables.run_files import read_parquet
 from selector.tables.schema import split_row_id
 from shards import atomic, storage
-from shards.errors import CoursepackError
+from shards.errors import CoursepackError, UsageError
 from shards.sample import Member, SampleEntry
 
 _MEMBER = pa.struct(
@@ -49,35 +48,23 @@ PLAN_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """An input shard that holds selected samples.
-
-    Attributes:
-        entries: Its selected samples in order of index, with their place in the shard.
-        selected_bytes: Bytes of their members together.
-    """
-
-    shard_id: int
-    uri: str
-    num_bytes: int
-    entries: tuple[SampleEntry, ...]
-    selected_bytes: int
-
-
 def locate(layout: RunLayout, selection: pa.Table) -> Iterator[pa.Table]:
     """One table of `PLAN_SCHEMA` (without output keys) per score part that has selected rows.
 
     Raises:
         CoursepackError: a selected row is in no part: the selection is not of this run's tables.
+        UsageError: a selected row has no image.
     """
     manifest = read_manifest(layout)
     wanted = selection["row_id"].to_numpy()
+    shard_ids = set(np.unique(split_row_id(wanted)[0]).tolist())
     weights = selection["weight"].to_numpy()
     found = 0
     for scores_uri, members_uri in zip(
         table_parts(layout, "scores"), table_parts(layout, "members"), strict=True
     ):
+        if int(storage.name(scores_uri)[:8]) not in shard_ids:
+            continue
         scores = _read(scores_uri, ["row_id", "key", "content_hash", "num_bytes"])
         rows = scores["row_id"].to_numpy()
         if not len(rows):
@@ -88,6 +75,11 @@ def locate(layout: RunLayout, selection: pa.Table) -> Iterator[pa.Table]:
         mine = wanted[low:high]
         scores = scores.filter(pc.is_in(scores["row_id"], value_set=pa.array(mine)))
         found += len(scores)
+        if scores["content_hash"].null_count:
+            raise UsageError(
+                f"{scores['content_hash'].null_count:,} of the selected rows of {scores_uri} have "
+                "no image to export; leave `status: any` out of the recipe's source"
+            )
         shard_id, _ = split_row_id(int(rows[0]))
         yield pa.table(
             {

@@ -13,6 +13,9 @@ from cluster.dispatch import CannotOpen, Died, Done, PoolEvent, Raised, Ready
 from cluster.retry import Failure, flatten
 from cluster.stage import Stage, Task, Worker
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment of a worker that says how many threads its maths libraries may use."""
+
 
 class ProcessPool:
     """A `WorkerPool` of local processes (see `cluster.local_worker`).
@@ -27,9 +30,7 @@ class ProcessPool:
     def __init__(self, stage: Stage, *, threads: int, devices: int = 0) -> None:
         self._stage = stage
         self._environment = os.environ | {
-            "OMP_NUM_THREADS": str(threads),
-            "MKL_NUM_THREADS": str(threads),
-            "OPENBLAS_NUM_THREADS": str(threads),
+            **dict.fromkeys(THREAD_VARIABLES, str(threads)),
             # What the driver can import, the worker can: stages are found by module name.
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
@@ -50,12 +51,12 @@ class ProcessPool:
         )
         theirs.close()
         self._processes[number], self._connections[number] = process, ours
-        with contextlib.suppress(BrokenPipeError):  # already dead: `wait` will see it
+        with contextlib.suppress(ConnectionError):  # already dead: `wait` will see it
             ours.send(self._stage)
         return number
 
     def submit(self, worker: int, task: Task) -> None:
-        with contextlib.suppress(BrokenPipeError, KeyError):
+        with contextlib.suppress(ConnectionError, KeyError):  # dead: as in `start`
             self._connections[worker].send(task)
 
     def wait(self) -> PoolEvent:
@@ -65,7 +66,7 @@ class ProcessPool:
         number = by_connection[ready]
         try:
             kind, content = ready.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # closed, reset, or cut in the middle of a message
             return Died(number, self._bury(number))
         return as_event(number, kind, content)
 
@@ -78,7 +79,10 @@ class ProcessPool:
     def _device_of(self, number: int) -> dict[str, str]:
         if not self._devices:
             return {}
-        return {"CUDA_VISIBLE_DEVICES": str(number % self._devices)}
+        # Those that this process may use, which need not be the machine's first ones.
+        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        gpu = number % self._devices
+        return {"CUDA_VISIBLE_DEVICES": visible[gpu] if gpu < len(visible) else str(gpu)}
 
     def _bury(self, number: int) -> str:
         self._connections.pop(number).close()

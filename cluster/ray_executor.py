@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.dispatch import Died, PoolEvent, Waiting
-from cluster.local_executor import as_event
+from cluster.local_executor import THREAD_VARIABLES, as_event
 from cluster.retry import flatten
 from cluster.stage import Stage, Task
 from shards.errors import CoursepackError, UsageError
@@ -143,7 +143,7 @@ class RayPool:
             num_cpus=resources.num_cpus,
             num_gpus=resources.num_gpus,
             max_restarts=0,  # a replacement is started by the dispatcher, which knows the tasks
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}},
+            runtime_env={"env_vars": dict.fromkeys(THREAD_VARIABLES, threads)},
         )
         self._actors: dict[int, Any] = {}
         self._calls: dict[int, deque[Any]] = {}

@@ -72,6 +72,10 @@ class RunLock:
             winner = self._latest()
             assert winner is not None
             raise RunLocked(_locked_message(self._folder, winner))
+        if not self._is_latest():
+            # Others came and went since we looked, and removed the epoch that we then took.
+            storage.remove(self._uri(self.epoch))
+            raise RunLocked(f"another driver took {self._folder} at the same moment; try again")
         for old in range(max(1, self.epoch - 10), self.epoch):
             if storage.exists(self._uri(old)):
                 storage.remove(self._uri(old))
@@ -94,7 +98,10 @@ class RunLock:
                 atomic.write_bytes(self._uri(self.epoch), self._me(released=True).to_bytes())
 
     def check(self) -> None:
-        """Raise `RunLocked` if a later driver has taken the run over; call before each commit."""
+        """Raise `RunLocked` if a later driver has taken the run over; asked before tables change.
+
+        Parts and their markers need no lock: whoever writes them writes the same bytes.
+        """
         if not self._is_latest():
             raise RunLocked(
                 f"another driver took over {self._folder} while this one was silent; "
@@ -145,9 +152,14 @@ class RunLock:
 
 
 def _host() -> str:
-    """This machine and boot: a process number means nothing beyond either."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else ''}"
+    """This machine, boot and process namespace: a process number means nothing beyond them."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    parts = [
+        socket.gethostname(),
+        boot.read_text().strip() if boot.exists() else "",
+        str(namespace.readlink()) if namespace.exists() else "",
+    ]
+    return "/".join(parts)
 
 
 def _process_started(pid: int) -> str:
@@ -157,7 +169,7 @@ def _process_started(pid: int) -> str:
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self/stat").exists():
             return ""
         return _is_running(pid)  # no /proc (macOS): the bare number has to do

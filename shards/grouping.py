@@ -98,7 +98,7 @@ def group_samples(
         if damage.offset == 0:
             raise
         cut_key = None if damage.member is None else split_name(damage.member)[0]
-        error = f"{damage.kind} shard: {damage}"
+        error = f"{damage.kind.replace('_', ' ')} shard: {damage}"
         tell(damage.kind, damage.member or (sample.key if sample else ""), str(damage))
         if sample is not None and cut_key in (None, sample.key):
             yield close(sample, error)

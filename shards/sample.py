@@ -9,7 +9,9 @@ from dataclasses import dataclass
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "ppm")
 """Which member of a sample is its image: the first of these that the sample has."""
 
-DAMAGE_KINDS = frozenset({"truncated", "corrupt", "unsupported", "trailing_data", "no_end_marker"})
+DAMAGE_KINDS = frozenset(
+    {"truncated", "corrupt", "unsupported_tar", "trailing_data", "no_end_marker"}
+)
 """Kinds of `Problem` after which samples of the shard may be missing; the others lose nothing.
 
 A tar without its end marker is one: it may have been cut right behind a member."""
@@ -82,7 +84,7 @@ class Problem:
     """Something to tell about a shard; the samples around it are never merged or repaired.
 
     Attributes:
-        kind: truncated | corrupt | unsupported | trailing_data | no_end_marker (see
+        kind: truncated | corrupt | unsupported_tar | trailing_data | no_end_marker (see
             `DAMAGE_KINDS`), empty | duplicate_key | split_sample | repeated_member |
             unsafe_name | name_encoding | ignored_member.
         shard: URI of the shard.

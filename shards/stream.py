@@ -65,7 +65,7 @@ class ForwardReader:
                 f"a member of {length} bytes at byte {offset} is too large to be streamed; "
                 "copy the shard to a local disk, uncompressed",
                 shard=self._shard,
-                kind="unsupported",
+                kind="unsupported_tar",
                 offset=offset,
             )
         while offset > self._start:

@@ -12,7 +12,7 @@ BLOCK = 512
 MAX_EXTENSION_BYTES = 1 << 20
 """Of one pax or GNU long-name header; more is damage or an attack, not a name."""
 
-DamageKind = Literal["truncated", "corrupt", "unsupported"]
+DamageKind = Literal["truncated", "corrupt", "unsupported_tar"]
 
 Extended = dict[str, bytes]
 """pax keyword -> value; a GNU long name counts as "path"."""
@@ -105,7 +105,7 @@ def describe(header: bytes, extended: Extended) -> Described:
         if "size" in extended:
             size = _decimal(extended["size"])
     if kind == _SPARSE:
-        raise HeaderError("a sparse member (make the tar without --sparse)", kind="unsupported")
+        raise HeaderError("a sparse member (make the tar without --sparse)", kind="unsupported_tar")
     if old_folder or kind in _WITHOUT_DATA:
         return Described(name, 0, False)
     return Described(name, size, kind in _REGULAR)
@@ -145,7 +145,7 @@ def _raw_name(header: bytes) -> bytes:
     if header[345]:
         # Only POSIX archives continue names here; old GNU ones keep times in the same bytes.
         if header[257:263] != b"ustar\0":
-            raise HeaderError("an incremental GNU or V7 header", kind="unsupported")
+            raise HeaderError("an incremental GNU or V7 header", kind="unsupported_tar")
         name = header[345:500].partition(b"\0")[0] + b"/" + name
     return name
 

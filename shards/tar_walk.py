@@ -40,7 +40,7 @@ class TarDamage(ShardError):
     """The byte at which a shard stops being a readable tar.
 
     Attributes:
-        kind: truncated (ends too early), corrupt (no tar header), unsupported (a sparse file).
+        kind: truncated (ends too early), corrupt (no tar header), unsupported_tar (a sparse file).
         offset: where, in bytes of the uncompressed tar.
         member: name of the member whose data is cut, None when its header is already unreadable.
     """

@@ -235,7 +235,7 @@ def render_glyphs(n: int, *, seed: int) -> tuple[npt.NDArray[np.uint8], list[str
     """Draw `n` glyphs in random order: about a tenth digits, four tenths letters, the rest signs.
 
     Args:
-        n: How many glyphs, at least 1. About 0.4 ms each.
+        n: How many glyphs, at least 1. About 0.6 ms each.
         seed: Same seed, same glyphs; the first of a longer pool are those of a shorter one.
 
     Returns:

@@ -19,6 +19,7 @@ from shards.build import (
 )
 from shards.build import Progress as SamplesProgress
 from shards.errors import UsageError
+from shards.sample import IMAGE_EXTENSIONS
 from shards.sources.folder import ClassFolders
 
 SourceKind = Literal["folder", "array", "torchvision", "tars"]
@@ -26,6 +27,7 @@ SourceKind = Literal["folder", "array", "torchvision", "tars"]
 TORCHVISION = "torchvision:"
 _ARRAY_ENDINGS = (".npz", ".npy", "-ubyte", ".idx", ".gz")
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+_IMAGE_ENDINGS = tuple(f".{extension}" for extension in IMAGE_EXTENSIONS)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,15 @@ def _kind(source: str) -> SourceKind:
             )
         return "tars"
     # Only the top level counts: pools are flat, and image folders may hold a stray tar below.
-    return "tars" if any(name.endswith(_TAR_ENDINGS) for name in os.listdir(source)) else "folder"
+    names = sorted(os.listdir(source))
+    tars = [name for name in names if name.lower().endswith(_TAR_ENDINGS)]
+    images = [name for name in names if name.lower().endswith(_IMAGE_ENDINGS)]
+    if tars and images:
+        raise UsageError(
+            f"{source} holds images ({images[0]}, ...) and tars ({tars[0]}, ...); give the tars by "
+            f"a glob ('{source.rstrip('/')}/*.tar'), or move them out to build from the images"
+        )
+    return "tars" if tars else "folder"
 
 
 def _refuse_foreign_options(kind: SourceKind, options: SourceOptions) -> None:

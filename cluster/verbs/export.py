@@ -100,7 +100,8 @@ def export(
     if shard_size < 1:
         raise UsageError(f"--shard-size is {shard_size}; it must be at least 1")
     chosen = read_selection(layout, selection)
-    identity = _identity(chosen, seed, shard_size)
+    parts = list(locate(layout, chosen))
+    identity = _identity(chosen, parts, seed, shard_size)
     refuse_no_folder(out)
     finished = _finished_export(out, identity)
     if finished is not None:
@@ -109,7 +110,6 @@ def export(
     stage = ExportStage(tuple(config["semantic"].get("image_ext") or IMAGE_EXTENSIONS))
     plan = make_plan(execution or ExecutionConfig(threads=1), device="cpu")
     report = on_progress or _ignore
-    parts = list(locate(layout, chosen))
     spilling = spill_tasks(parts, work)
     _run(stage, plan, spilling, report, begin=0.0, end=0.5)
     rows = ordered(parts, seed)
@@ -136,11 +136,16 @@ def _ignore(_: Progress) -> None:
     """The progress callback of a caller that gave none."""
 
 
-def _identity(selection: pa.Table, seed: int, shard_size: int) -> str:
-    """What the output is made of; an unfinished export is continued only by the same one."""
+def _identity(selection: pa.Table, parts: Sequence[pa.Table], seed: int, shard_size: int) -> str:
+    """What the output is made of; an unfinished export is continued only by the same one.
+
+    Content hashes belong to it: two runs over different pools can select the same row_ids.
+    """
     digest = hashlib.sha256()
     for name in ("row_id", "weight"):
         digest.update(selection[name].to_numpy().tobytes())
+    for part in parts:
+        digest.update(b"".join(found or bytes(16) for found in part["content_hash"].to_pylist()))
     digest.update(f"{seed} {shard_size}".encode())
     return digest.hexdigest()
 
@@ -156,8 +161,8 @@ def _finished_export(out: str, identity: str) -> ExportReport | None:
             content = read_json(uri, cure=f"remove {out} and export again")
             if content.get("identity") != identity:
                 raise UsageError(
-                    f"--out {out} holds another export (other selection, seed or shard size); "
-                    "choose a new folder"
+                    f"--out {out} holds another export (other images, selection, seed or "
+                    "shard size); choose a new folder"
                 )
             if uri == begun:
                 return None

@@ -89,3 +89,10 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z" and os.path.exists(f"/proc/{pid}")
+
+
+def test_many_shards_that_kill_their_worker_are_all_quarantined(tmp_path: Path) -> None:
+    tasks = [ToyTask(f"poison-{number}", str(tmp_path), "die") for number in range(4)]
+    outcomes = run(ToyStage(), [*tasks, ToyTask("fine", str(tmp_path), num_bytes=0)], workers=1)
+    assert names(outcomes, Quarantined) == {task.name for task in tasks}
+    assert names(outcomes, Finished) == {"fine"}

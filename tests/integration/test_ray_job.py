@@ -90,10 +90,16 @@ def wait_for_jobs(server: str, head: subprocess.Popen[bytes], log: Path) -> None
 
 def submit(cluster: Cluster, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     words = [BIN / "ray", "job", "submit", "--working-dir", folder, "--", "coursepack"]
-    return subprocess.run(
-        [*words, *map(str, arguments)],
-        env=cluster.environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run(
+            [*words, *map(str, arguments)],
+            env=cluster.environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        # The job server answers before the node's agent has registered with it.
+        if "No available agent" not in done.stderr or time.monotonic() > deadline:
+            return done
+        time.sleep(0.5)
 
 
 def test_a_submitted_job_scores_and_submitting_again_continues(

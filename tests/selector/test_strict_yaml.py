@@ -19,7 +19,7 @@ def test_plain_data_comes_back() -> None:
         ("a: !!python/object/apply:os.system [true]\n", "f.yaml, line 1: could not determine"),
         ("1: a\n", "f.yaml, line 1: key 1 is no text"),
         ("- a\n", "f.yaml: found list"),
-        ("", "f.yaml: found NoneType"),
+        ("", "f.yaml: found nothing"),
         ("a: [1\n", "f.yaml, line 2: "),
         ("a: b: c\n", "f.yaml, line 1: mapping values are not allowed here"),
         ("a: \x00\n", "f.yaml: no readable YAML"),

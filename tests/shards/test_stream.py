@@ -84,4 +84,4 @@ def test_a_member_too_large_for_memory_is_refused() -> None:
         pytest.raises(TarDamage, match="copy the shard to a local disk") as caught,
     ):
         reader.fetch(0, stream.MAX_STREAMED_MEMBER + 1)
-    assert caught.value.kind == "unsupported"
+    assert caught.value.kind == "unsupported_tar"

@@ -295,7 +295,7 @@ def test_refuses_sparse_members() -> None:
     for tar in (gnu, pax):
         damage = walked(tar)[2]
         assert damage is not None
-        assert damage.kind == "unsupported"
+        assert damage.kind == "unsupported_tar"
         assert "--sparse" in str(damage)
 
 

@@ -21,6 +21,7 @@ from selector.selection import select
 from selector.teachers.spec import TeacherSpec
 from shards.errors import CoursepackError, UsageError
 from tests.support.pools import write_shard, write_teacher
+from tests.support.tars import samples_tar
 
 INLINE = ExecutionConfig(executor="inline")
 IMAGES = 12
@@ -32,7 +33,7 @@ class Workplace:
     run: Path
 
 
-def make_workplace(folder: Path) -> Workplace:
+def make_workplace(folder: Path, *, with_text_only: bool = False) -> Workplace:
     """Three shards: plain, compressed, and one with the keys of the first."""
     pool = folder / "pool"
     pool.mkdir()
@@ -40,12 +41,15 @@ def make_workplace(folder: Path) -> Workplace:
     plain = write_shard(folder / "b.tar", images=IMAGES, seed=1)
     (pool / "b.tar.gz").write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
     write_shard(pool / "c.tar", images=IMAGES, seed=0)
+    if with_text_only:
+        (pool / "d.tar").write_bytes(samples_tar({"words": {"txt": b"no picture"}}))
     weights = write_teacher(folder / "teacher.safetensors")
     score(
         [str(pool)],
         spec=ScoreSpec(teacher=TeacherSpec(name="he/resnet8", weights=str(weights))),
         out=str(folder / "run"),
         execution=INLINE,
+        max_bad="100%",
     )
     recipe = {"name": "most", "steps": [{"take": {"n": 30, "order": "noise_value"}}]}
     select(str(folder / "run"), recipe, name="most")
@@ -160,6 +164,23 @@ def test_another_export_in_the_same_folder_is_refused(workplace: Workplace, tmp_
         run_export(workplace, tmp_path / "mine")
 
 
+def test_the_same_row_ids_of_another_run_are_another_export(tmp_path: Path) -> None:
+    """Two pools of one shape select the same row_ids; their images must not be taken as equal."""
+    recipe = {"name": "draw", "steps": [{"sample": {"n": 5, "seed": 0}}]}
+    weights = write_teacher(tmp_path / "teacher.safetensors")
+    for number, name in enumerate(["one", "two"]):
+        (tmp_path / name).mkdir()
+        write_shard(tmp_path / name / "a.tar", images=IMAGES, seed=number)
+        spec = ScoreSpec(teacher=TeacherSpec(name="he/resnet8", weights=str(weights)))
+        run = str(tmp_path / f"run-{name}")
+        score([str(tmp_path / name)], spec=spec, out=run, execution=INLINE)
+        select(run, recipe)
+    out = str(tmp_path / "out")
+    export(str(tmp_path / "run-one"), selection="draw", out=out, execution=INLINE)
+    with pytest.raises(UsageError, match="another export"):
+        export(str(tmp_path / "run-two"), selection="draw", out=out, execution=INLINE)
+
+
 def test_a_source_that_changed_since_it_was_scored_is_named(tmp_path: Path) -> None:
     workplace = make_workplace(tmp_path)
     write_shard(workplace.pool / "c.tar", images=IMAGES, seed=3)
@@ -176,3 +197,11 @@ def test_no_such_selection_and_no_such_run(workplace: Workplace, tmp_path: Path)
         export(str(tmp_path), selection="most", out=str(tmp_path / "out"))
     with pytest.raises(UsageError, match="no selection 'least'"):
         export(str(workplace.run), selection="least", out=str(tmp_path / "out"))
+
+
+def test_rows_without_an_image_are_refused(tmp_path: Path) -> None:
+    workplace = make_workplace(tmp_path, with_text_only=True)
+    recipe = {"name": "any", "source": {"status": "any"}, "steps": []}
+    select(str(workplace.run), recipe, name="any")
+    with pytest.raises(UsageError, match="no image to export"):
+        export(str(workplace.run), selection="any", out=str(tmp_path / "out"), execution=INLINE)

@@ -19,6 +19,7 @@ from tests.support.tars import samples_tar, tar_bytes, write_tar
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
+
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShardScorer]:
     teacher = tiny_teacher(tmp_path_factory.mktemp("teacher"), "he/resnet8")
