@@ -11,7 +11,7 @@ from typing import Any
 
 from shards import storage
 from shards.decode import probe_size
-from shards.errors import ImageError, ShardError
+from shards.errors import ImageError, ShardError, StorageError
 from shards.reader import open_shard
 from shards.sample import IMAGE_EXTENSIONS, Sample
 
@@ -54,7 +54,7 @@ def info(
         orientation), short_sides {"32-63": images, ...}.
 
     Raises:
-        StorageError, UsageError: specs that name nothing, a place that fails.
+        StorageError, UsageError: specs that name nothing, a place that does not answer.
     """
     found = storage.expand(specs)
     count = _Count()
@@ -66,6 +66,10 @@ def info(
                 count.problems.update(problem.kind for problem in reader.problems)
         except ShardError:
             count.problems["not_a_shard"] += 1
+        except StorageError as error:
+            if error.retriable:
+                raise
+            count.problems["read_error"] += 1
         if on_shard is not None:
             on_shard(shard.uri)
     return {

@@ -170,7 +170,10 @@ def _refuse_foreign_folder(layout: RunLayout) -> None:
 
 
 def _remove_leftovers(layout: RunLayout) -> None:
-    """Clear temporary files of killed workers. Only the holder of the lock may."""
+    """Clear temporary files of killed workers. Only the holder of the lock may.
+
+    At the start for those of an earlier call, at the end for those that died in this one.
+    """
     if storage.is_local(layout.root):
         for folder in (layout.scores_dir, layout.members_dir, layout.ledger_dir):
             for leftover in Path(folder).glob(".*.tmp"):
@@ -212,6 +215,7 @@ def _start_note(plan: Plan, parts: int) -> str:
 
 def _commit_tables(run: Run, lock: RunLock) -> None:
     lock.check()
+    _remove_leftovers(run.layout)
     done = run.ledger.listing()
     if done:
         # A part of a mended shard keeps its name; that its content changed, the marker tells.

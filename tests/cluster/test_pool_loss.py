@@ -23,6 +23,11 @@ def test_images_and_shards_are_counted_apart():
     assert pool_loss(problems) == PoolLoss(images=2, shards=2)
 
 
+def test_an_image_of_an_unsupported_kind_is_no_damaged_shard():
+    assert pool_loss([_problem("unsupported")]) == PoolLoss(images=1, shards=0)
+    assert pool_loss([_problem("unsupported_tar", "")]) == PoolLoss(images=0, shards=1)
+
+
 @pytest.mark.parametrize(("member", "images"), [("a/text.JPG", 1), ("README.txt", 0), ("x", 0)])
 def test_only_what_claims_to_be_an_image_is_one(member, images):
     assert pool_loss([_problem("not_an_image", member)]).images == images

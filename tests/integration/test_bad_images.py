@@ -97,7 +97,8 @@ def test_resize_leaves_out_the_bad_ones_and_says_so(workplace: Path, tmp_path: P
 
 
 def test_build_keeps_the_bytes_of_what_has_a_header_and_tells_the_rest(tmp_path: Path) -> None:
-    for key, (data, extension, _) in HOSTILE.items():
+    pictures = {key: entry for key, entry in HOSTILE.items() if not entry[1].endswith("tar")}
+    for key, (data, extension, _) in pictures.items():
         path = tmp_path / "photos" / f"{key}.{extension}"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
@@ -108,14 +109,22 @@ def test_build_keeps_the_bytes_of_what_has_a_header_and_tells_the_rest(tmp_path:
     for name, data in built.items():
         assert data == HOSTILE[name.partition(".")[0]][0]
     told = {problem["member"].partition(".")[0] for problem in answer.json["problems"]}
-    assert told | {name.partition(".")[0] for name in built} == set(HOSTILE)
+    assert told | {name.partition(".")[0] for name in built} == set(pictures)
+
+
+def test_a_folder_of_images_and_tars_is_not_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(images.jpeg())
+    write_tar(tmp_path / "old.tar", samples_tar({"b": {"jpg": images.jpeg()}}))
+    answer = coursepack("shards", "build", tmp_path, "--out", tmp_path / "p")
+    assert answer.exit_code == 2
+    assert "images (a.jpg, ...) and tars (old.tar, ...)" in answer.errors
 
 
 def test_a_selection_holds_sound_images_only_and_never_more_than_there_are(
     workplace: Path,
 ) -> None:
     run = workplace / "run"
-    refused = coursepack("select", run, "--recipe", "dfnd", "--n", len(HOSTILE))
+    refused = coursepack("select", run, "--recipe", "dfnd", "--n", len(HOSTILE), "--name", "more")
     assert refused.exit_code == 2
     assert f"{len(HOSTILE)} rows wanted, {len(SOUND)} there" in refused.errors
     recipe = workplace / "all.yaml"

@@ -49,7 +49,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     log = tmp_path_factory.mktemp("ray") / "head.log"
     start = [
         BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--port={port}",
-        f"--dashboard-port={dashboard}", "--object-store-memory=80000000",
+        f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}",
+        f"--dashboard-agent-grpc-port={free_port()}", "--object-store-memory=80000000",
         "--disable-usage-stats", f"--temp-dir={tempfile.mkdtemp(prefix='cp-', dir='/tmp')}",
     ]  # fmt: skip
     with log.open("wb") as output:
@@ -90,7 +91,7 @@ def wait_for_jobs(server: str, head: subprocess.Popen[bytes], log: Path) -> None
 
 def submit(cluster: Cluster, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     words = [BIN / "ray", "job", "submit", "--working-dir", folder, "--", "coursepack"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         done = subprocess.run(
             [*words, *map(str, arguments)],
