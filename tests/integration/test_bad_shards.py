@@ -94,13 +94,18 @@ def test_the_other_verbs_of_shards_tell_them_too(tmp_path: Path, verb: str) -> N
         assert problems == {"not_a_shard": len(NO_SHARDS) - 1, "read_error": 1}
         return
     options = {"build": ["--out", out], "resize": ["--out", out, "--exact", 16]}.get(verb, [])
+    expected = set(NO_SHARDS)
+    if verb != "verify":  # a place that fails ends what makes new shards
+        failed = coursepack("shards", verb, pool, *options)
+        assert failed.exit_code == 1
+        assert f"{pool / 'link.tar'} does not exist" in failed.errors
+        (pool / "link.tar").unlink()
+        expected.remove("link.tar")
     answer = coursepack("shards", verb, pool, "--json", *options)
     assert answer.exit_code == 3
-    told = {Path(problem["shard"]).name: problem for problem in answer.json["problems"]}
-    assert told.keys() == NO_SHARDS.keys()
+    assert {Path(problem["shard"]).name for problem in answer.json["problems"]} == expected
     if verb != "verify":
         assert answer.json["samples"] == IMAGES
-        assert coursepack("shards", "verify", out).exit_code in (0, 3)
 
 
 CUTS = {
