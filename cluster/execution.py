@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -50,6 +49,11 @@ class ExecutionConfig:
                 "leave one of the two out"
             )
 
+    @property
+    def on_ray(self) -> bool:
+        """Whether Ray runs the workers."""
+        return self.executor == "ray" or (self.executor is None and bool(self.address))
+
     def stored(self) -> dict[str, Any]:
         """The choices that a run keeps: those that its bytes may depend on."""
         return {key: asdict(self)[key] for key in ("batch_size", "device")}
@@ -81,9 +85,9 @@ def make_plan(config: ExecutionConfig, *, device: str) -> Plan:
     Raises:
         UsageError: no node of the cluster has room for one worker.
     """
-    executor = config.executor or ("ray" if config.address else "local")
-    if executor == "ray":
+    if config.on_ray:
         return _ray_plan(config, device)
+    executor = config.executor or "local"
     if device.startswith("cuda"):
         actors = config.actors or _local_gpus()
         threads = config.threads or max(1, usable_cores() // actors)
@@ -127,22 +131,22 @@ def worker_pool(plan: Plan, stage: Stage) -> Iterator[WorkerPool]:
         pool.close()
 
 
-def choose_device(asked: str | None) -> str:
-    """`asked`, or cuda where there is one.
+def choose_device(config: ExecutionConfig) -> str:
+    """The device that is asked for, or cuda where there is one.
 
     Raises:
-        UsageError: no such kind of device, or cuda is asked for and absent.
+        UsageError: no such device, or cuda is asked for and absent. Whether the machines of a Ray
+            cluster have GPUs, this one cannot tell.
     """
     import torch
 
-    if asked is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", asked):
-        raise UsageError(f"--device {asked!r}: expected cpu, cuda or cuda:N")
-
-    if asked is None:
+    if config.device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
+    if config.device not in ("cpu", "cuda"):
+        raise UsageError(f"--device is {config.device!r}; expected cpu or cuda")
+    if config.device == "cuda" and not config.on_ray and not torch.cuda.is_available():
         raise UsageError("--device cuda, but torch sees no GPU here; use --device cpu")
-    return asked
+    return config.device
 
 
 def _local_gpus() -> int:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from cluster.bad_budget import BadBudget
 from cluster.dispatch import Finished, Outcome, Quarantined, Waiting
 from cluster.metrics import Throughput, sum_counters
 from cluster.pool_manifest import PoolState
 from cluster.runs import Run
 from selector.tables.layout import RunLayout
-from selector.tables.read import dataset
+from selector.tables.read import damage_of, dataset
 from shards import storage
 from shards.manifest import ShardEntry
 from shards.sample import DAMAGE_KINDS
@@ -195,7 +197,14 @@ def _problem_warnings(tally: Tally) -> list[str]:
 def _count_statuses(layout: RunLayout) -> dict[str, int]:
     """Rows by status, streamed: no more than a batch of one column is in memory."""
     counts: Counter[str] = Counter()
-    for batch in dataset(layout, "scores").to_batches(columns=["status"]):
-        for item in batch.column(0).value_counts().to_pylist():
-            counts[item["values"]] += item["counts"]
+    source = dataset(layout, "scores")
+    try:
+        for batch in source.to_batches(columns=["status"]):
+            for item in batch.column(0).value_counts().to_pylist():
+                counts[item["values"]] += item["counts"]
+    except (pa.ArrowException, OSError) as error:
+        damage = damage_of("scores", source)
+        if damage is None:
+            raise
+        raise damage from error
     return dict(sorted(counts.items()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from distiller.augment import AffineOptions, AugmentOptions
 from distiller.objective import (
@@ -28,6 +28,7 @@ from distiller.options import Options
 from distiller.recipes import load_recipe, merge
 from distiller.schedule import ScheduleOptions
 from selector.teachers.load import TeacherSpec
+from shards import storage
 from shards.errors import UsageError
 
 
@@ -134,6 +135,13 @@ class DistillConfig(Options):
             return merge(load_recipe(str(data["recipe"])), data)
         except UsageError as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("out")
+    @classmethod
+    def _out_is_local(cls, out: str) -> str:
+        if not storage.is_local(out):  # a path of that name would be made here, unnoticed
+            raise ValueError("expected a local folder; copy the student from there")
+        return out
 
     @model_validator(mode="after")
     def _teacher_is_there(self) -> DistillConfig:

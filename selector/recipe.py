@@ -163,6 +163,8 @@ def _problem(found: ErrorDetails) -> str:
             path += f"[{part}]"
         elif part not in ("str", "list[str]"):  # pydantic's names for the sides of a union
             path += f".{part}" if path else part
+    if found["type"] == "missing":
+        return f"{path}: missing, but required"
     own = found["type"] in CUSTOM_ERRORS
     seen = "" if own else f", found {reprlib.repr(found['input'])}"
     return f"{path or 'top'}: {found['msg']}{seen}"

@@ -67,6 +67,7 @@ def score(
     """
     execution = execution or ExecutionConfig()
     budget = BadBudget.parse(max_bad)
+    choose_device(execution)  # a wrong one is told before anything is begun, also of an old run
     listing = storage.expand(list(pool))
     teacher = load_teacher(spec.teacher_spec)
     layout = RunLayout(out)
@@ -122,10 +123,8 @@ def _with_defaults(
 ) -> dict[str, Any]:
     """What the run stores: asked for, else stored before (None), else chosen here, once."""
     if storage.exists(layout.config):
-        if execution.device is not None:
-            choose_device(execution.device)
         return execution.stored()
-    device = choose_device(execution.device)
+    device = choose_device(execution)
     return {
         "device": device,
         "batch_size": execution.batch_size or _batch_size(teacher, device),

@@ -6,6 +6,7 @@ network is switched off, extensions cannot be loaded, and the configuration is l
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from selector.tables.layout import RunLayout
-from selector.tables.read import dataset, newest_versions, open_parts
+from selector.tables.read import damage_of, dataset, newest_versions, open_parts
 from selector.tables.run_files import read_json, read_parquet
 from selector.tables.selections import selection_names, selection_part
 from shards import storage
+from shards.errors import StorageError
 from shards.manifest import PoolManifest
 
 DEFAULT_MEMORY_LIMIT = "4GB"
@@ -94,6 +96,13 @@ def _classes(layout: RunLayout) -> pa.Table:
     )
 
 
+def _damage(tables: RunTables, error: duckdb.InvalidInputException) -> StorageError | None:
+    """Which file is to blame, if it was a view that could not be read."""
+    found = re.search(r"reading the stream registered as '([^']+)' failed", str(error))
+    source = tables.views.get(found[1]) if found else None
+    return damage_of(found[1], source) if found and isinstance(source, ds.Dataset) else None
+
+
 @contextmanager
 def connect(
     run: str, *, memory_limit: str = DEFAULT_MEMORY_LIMIT, threads: int | None = None
@@ -140,4 +149,10 @@ def connect_tables(
             connection.execute("SET python_enable_replacements = false")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
-            yield connection
+            try:
+                yield connection
+            except duckdb.InvalidInputException as error:
+                damage = _damage(tables, error)
+                if damage is None:
+                    raise
+                raise damage from error

@@ -93,6 +93,10 @@ def sql_errors(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[None
         raise UsageError(f"SQL: {_first_line(error)}; {_columns(connection, sql)}") from error
     except duckdb.InternalException:
         raise  # a bug of DuckDB's, not the user's
+    except duckdb.InvalidInputException as error:
+        if "reading the stream" in str(error):
+            raise  # a damaged table, which the connection tells
+        raise UsageError(f"SQL: {_first_line(error)}") from error
     except duckdb.Error as error:
         raise UsageError(f"SQL: {_first_line(error)}") from error
 

@@ -107,9 +107,7 @@ def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:
         try:
             schema = pq.read_schema(place[1], filesystem=filesystem)
         except (pa.ArrowException, OSError) as error:
-            raise StorageError(
-                f"{part} cannot be read as Parquet ({error}); restore it, or {_cure(kind, part)}"
-            ) from error
+            raise _unreadable(kind, part, error) from error
         check_schema(schema, kind=kind, where=part)
         return schema
 
@@ -124,11 +122,26 @@ def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:
     )
 
 
-def _cure(kind: str, part: str) -> str:
-    """What to do about a damaged Parquet file."""
-    if kind == "selection":
-        return f"remove the folder {part.rpartition('/')[0]} and select again"
-    return "remove it and its marker in the ledger and run the same score command again"
+def damage_of(kind: str, source: ds.FileSystemDataset) -> StorageError | None:
+    """Which part is to blame for a scan that failed; None if each can be read.
+
+    Schemas are looked at when a table is opened; damage further in shows only when it is read.
+    """
+    for part in source.files:
+        try:
+            for _ in pq.ParquetFile(part, filesystem=source.filesystem).iter_batches():
+                pass
+        except (pa.ArrowException, OSError) as error:
+            return _unreadable(kind, part, error)
+    return None
+
+
+def _unreadable(kind: str, part: str, error: Exception) -> StorageError:
+    cure = "remove it and its marker in the ledger and run the same score command again"
+    if kind.startswith("selection"):
+        cure = f"remove the folder {part.rpartition('/')[0]} and select again"
+    reason = " ".join(str(error).split())
+    return StorageError(f"{part} cannot be read as Parquet ({reason}); restore it, or {cure}")
 
 
 def read(layout: RunLayout, kind: str, columns: Sequence[str] | None = None) -> pa.Table:

@@ -41,5 +41,6 @@ def read_parquet(uri: str, columns: Sequence[str] | None = None, *, cure: str) -
     data = storage.read_bytes(uri)
     try:
         return pq.read_table(io.BytesIO(data), columns=None if columns is None else list(columns))
-    except pa.ArrowException as error:
-        raise StorageError(f"{uri} is damaged ({error}); {cure}") from error
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise StorageError(f"{uri} is damaged ({reason}); {cure}") from error

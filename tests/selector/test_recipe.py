@@ -87,7 +87,7 @@ def test_n_can_be_given_from_outside() -> None:
         ("steps:\n- any:\n  - where: 5\n", "steps[0].any[0].where: Input should be a valid str"),
         ("steps:\n- exclude: {list: 5}\n", "steps[0].exclude.list: "),
         ("stesp: []\n", "top: unknown key 'stesp'; did you mean 'steps'?"),
-        ("name: x\n", "steps: Field required"),
+        ("name: x\n", "steps: missing, but required"),
         ("steps:\n- take\n", "steps[0]: Input should be a valid dictionary"),
         ("steps: []\nsteps: []\n", "recipe, line 2: key 'steps' stands there twice"),
         ("\n", "expected `name: value` lines"),

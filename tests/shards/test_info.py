@@ -35,12 +35,14 @@ def test_odd_shards_are_counted_not_raised(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar", samples_tar({"x": {"jpg": images.TEXT}, "y": {"txt": b"1"}}))
     write_tar(tmp_path / "b.tar", images.TEXT * 30)
     write_tar(tmp_path / "c.tar", tar_bytes([]))
+    (tmp_path / "d.tar").mkdir()
+    (tmp_path / "e.tar").symlink_to(tmp_path / "nowhere")
     seen: list[str] = []
     found = info([str(tmp_path)], on_shard=seen.append)
     assert (found["samples"], found["images"], found["unreadable_images"]) == (2, 1, 1)
-    assert found["problems"] == {"empty": 1, "not_a_shard": 1}
+    assert found["problems"] == {"empty": 1, "not_a_shard": 2, "read_error": 1}
     assert (found["width"], found["short_sides"]) == ({}, {})
-    assert len(seen) == 3
+    assert len(seen) == 5
 
 
 def test_a_bomb_is_described_not_decoded(tmp_path: Path) -> None:

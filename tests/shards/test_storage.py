@@ -133,6 +133,19 @@ def test_expand_all_kinds_of_specs(tmp_path: Path) -> None:
     assert names([f"{root}/p/s-001.tar", f"{root}/p", f"file://{root}/p"]) == names([f"{root}/p"])
 
 
+def test_expand_does_not_pass_over_what_is_called_like_a_shard_and_is_no_file(
+    tmp_path: Path,
+) -> None:
+    touch(tmp_path / "a.tar")
+    (tmp_path / "b.tar").mkdir()
+    (tmp_path / "c.tar").symlink_to(tmp_path / "nowhere")
+    (tmp_path / ".d.tar").mkdir()
+    (tmp_path / "e").mkdir()
+    expected = ["a.tar", "b.tar", "c.tar"]
+    assert names([str(tmp_path)]) == names([f"{tmp_path}/*"]) == expected
+    assert [info.num_bytes for info in storage.expand([str(tmp_path)])][1:] == [0, 0]
+
+
 def test_expand_takes_existing_names_literally(tmp_path: Path) -> None:
     uri = touch(tmp_path / "odd{1}[2]*" / "a.tar")
     assert [info.uri for info in storage.expand([str(tmp_path / "odd{1}[2]*")])] == [uri]

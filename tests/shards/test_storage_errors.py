@@ -34,7 +34,7 @@ def test_a_really_full_device() -> None:
         (FileNotFoundError(2, "no"), "does not exist", False),
         (PermissionError(13, "no"), "not allowed", False),
         (OSError(errno.EDQUOT, "quota"), "quota is used up. Free space", False),
-        (OSError(errno.EROFS, "read only"), "cannot write", False),
+        (OSError(errno.EROFS, "read only"), "the place is read-only; give another", False),
         (OSError(errno.EIO, "io"), "cannot write", True),
         (TimeoutError(), "TimeoutError", True),
         (ConnectionResetError(104, "reset"), "check that the place is reachable", True),

@@ -42,6 +42,9 @@ def test_a_sample_cut_by_truncation_is_counted_as_damaged(tmp_path: Path) -> Non
     cut = build_image_index([folder])
     assert cut.sample_N.tolist() == [0, 1, 2]
     assert cut.skipped == {"damaged": 1}
+    assert cut.examples[0].startswith(f"{shard} sample 3: truncated shard")
+    assert [text.partition(": ")[0] for text in cut.breaks] == [str(shard)]
+    assert index.breaks == ()
 
 
 def test_the_fingerprint_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> None:

@@ -114,9 +114,11 @@ def test_a_lost_pool_is_told_and_the_rest_stands(tmp_path: Path) -> None:
     layout = write_real_run(tmp_path)
     select(layout.root, RECIPE)
     shutil.rmtree(tmp_path / "pool")
-    page = Page(report(layout.root, "top"))
+    told: list[str] = []
+    page = Page(report(layout.root, "top", on_warning=told.append))
     assert "img" not in page.tags
-    assert page.text.count("images cannot be shown: part-00") == 2
+    assert page.text.count("images cannot be shown: part-00") == len(told) == 2
+    assert all(warning in page.text for warning in told)
     assert "cuts of 3 classes" in page.text
     assert [v for _, name, v in page.attributes if name == "class" and v == "missing"]
 

@@ -7,7 +7,14 @@ import pytest
 
 from selector.tables.layout import RunLayout, part_name
 from selector.tables.query import query
-from selector.tables.read import dataset, open_filesystem, read, read_table_list, table_parts
+from selector.tables.read import (
+    damage_of,
+    dataset,
+    open_filesystem,
+    read,
+    read_table_list,
+    table_parts,
+)
 from selector.tables.schema import scores_schema
 from selector.tables.write import write_part, write_table_list
 from shards import storage
@@ -37,6 +44,18 @@ def test_some_columns(run: SyntheticRun) -> None:
 def test_a_moved_run_still_reads(run: SyntheticRun, tmp_path: Path) -> None:
     shutil.move(run.root, tmp_path / "moved")
     assert read(RunLayout(str(tmp_path / "moved")), "scores").num_rows == 60
+
+
+def test_the_part_that_rotted_is_found(run: SyntheticRun) -> None:
+    whole = dataset(run.layout, "scores")
+    assert damage_of("scores", whole) is None
+    part = Path(run.layout.scores_part(part_name(1, 0)))
+    data = bytearray(part.read_bytes())
+    data[10:1500:3] = bytes(byte ^ 0x5A for byte in data[10:1500:3])
+    part.write_bytes(data)
+    damage = damage_of("scores", dataset(run.layout, "scores"))
+    assert damage is not None
+    assert str(part) in str(damage)
 
 
 def test_files_that_no_list_names_are_not_read(run: SyntheticRun) -> None:

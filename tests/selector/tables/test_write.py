@@ -83,6 +83,15 @@ def test_a_list_gets_a_new_version_only_for_new_content(tmp_path: Path) -> None:
     assert read_table_list(layout, "scores", 1).version == 1
 
 
+def test_parts_of_the_same_names_made_from_other_input_are_a_new_version(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    parts = [layout.scores_part("a")]
+    assert write_table_list(layout, "scores", parts, inputs="1") == 1
+    assert write_table_list(layout, "scores", parts, inputs="1") == 1
+    assert write_table_list(layout, "scores", parts, inputs="2") == 2
+    assert read_table_list(layout, "scores").inputs == "2"
+
+
 def test_versions_count_on_past_nine(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     for number in range(1, 12):

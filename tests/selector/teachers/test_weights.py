@@ -59,6 +59,19 @@ def test_a_whole_pickled_model_is_refused_with_the_cure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt"])
+@pytest.mark.parametrize("junk", [b"junk" * 100, b"PK\x03\x04 no zip", b"\x80\x02junk", b"<html>"])
+def test_what_never_was_a_weights_file_is_refused_without_unsafe_advice(
+    tmp_path: Path, suffix: str, junk: bytes
+) -> None:
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(junk)
+    with pytest.raises(UsageError, match=path.name) as caught:
+        read_weights(str(path))
+    assert "allow_pickle" not in str(caught.value)
+    assert "safe_globals" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt"])
 @pytest.mark.parametrize("keep", [0, 10, 1000])
 def test_damaged_files_are_refused(tmp_path: Path, suffix: str, keep: int) -> None:
     path = Path(save_weights(tmp_path / f"w{suffix}", STATE))

@@ -1,0 +1,42 @@
+"""How a caller's wishes become a plan."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cluster.execution import ExecutionConfig, choose_device, make_plan
+from shards.errors import UsageError
+
+
+@pytest.mark.parametrize("name", ["actors", "threads", "batch_size"])
+def test_nothing_can_be_less_than_one(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is 0; it must be at least 1"):
+        ExecutionConfig(**{name: 0})
+
+
+def test_an_address_is_ray_s() -> None:
+    assert ExecutionConfig(address="auto").on_ray
+    assert ExecutionConfig(executor="ray").on_ray
+    assert not ExecutionConfig(address="").on_ray
+    with pytest.raises(UsageError, match="--address goes with the ray executor"):
+        ExecutionConfig(executor="local", address="auto")
+
+
+def test_inline_is_one_worker() -> None:
+    plan = make_plan(ExecutionConfig(executor="inline", actors=4, threads=1), device="cpu")
+    assert (plan.executor, plan.actors, plan.threads) == ("inline", 1, 1)
+
+
+def test_a_device_is_one_of_two() -> None:
+    assert choose_device(ExecutionConfig(device="cpu")) == "cpu"
+    with pytest.raises(UsageError, match="expected cpu or cuda"):
+        choose_device(ExecutionConfig(device="tpu"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_here_may_be_elsewhere_in_the_cluster() -> None:
+    assert choose_device(ExecutionConfig()) == "cpu"
+    assert choose_device(ExecutionConfig(device="cuda", address="auto")) == "cuda"
+    with pytest.raises(UsageError, match="sees no GPU here"):
+        choose_device(ExecutionConfig(device="cuda"))
