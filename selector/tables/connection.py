@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from selector.tables.facts import fact_tables
 from selector.tables.layout import RunLayout
 from selector.tables.read import damage_of, dataset, newest_versions, open_parts
 from selector.tables.run_files import read_json, read_parquet
@@ -36,7 +37,7 @@ class RunTables:
 
     Attributes:
         views: view name -> its rows.
-        versions: table kind -> version of its table list.
+        versions: view of a table -> version of its table list.
     """
 
     views: Mapping[str, ds.Dataset | pa.Table]
@@ -44,19 +45,27 @@ class RunTables:
 
 
 def run_tables(layout: RunLayout, *, versions: Mapping[str, int] | None = None) -> RunTables:
-    """The views of a run: scores, members, shards, classes, fact kinds, selection_<name>.
+    """The views of a run: scores, members, shards, classes, facts, selection_<name>.
+
+    A fact table is seen as its kind (the newest), `<kind>_<name>` and `<kind>_<id>`.
 
     Args:
-        versions: table kind -> version to open instead of the newest.
+        versions: view of a table -> version to open instead of the newest.
 
     Raises:
         UsageError: not a run, or tables of an unknown schema.
         StorageError: a listed part is missing.
     """
-    opened = {**newest_versions(layout), **(versions or {})}
-    views: dict[str, ds.Dataset | pa.Table] = {
-        kind: dataset(layout, kind, version=version) for kind, version in opened.items()
-    }
+    facts = {view: fact for fact in fact_tables(layout) for view in fact.views}
+    named = {view: fact.table.version for view, fact in facts.items()}
+    opened = {**named, **newest_versions(layout), **(versions or {})}
+    views: dict[str, ds.Dataset | pa.Table] = {}
+    shared: dict[tuple[str, int], ds.Dataset] = {}  # a fact table has several names
+    for name, version in opened.items():
+        table = (facts[name].kind if name in facts else name, version)
+        if table not in shared:
+            shared[table] = dataset(layout, table[0], version=version)
+        views[name] = shared[table]
     if "scores" not in views:
         views["scores"] = dataset(layout, "scores")  # tells what a run without it lacks
     views["shards"] = read_pool(layout)
@@ -110,7 +119,8 @@ def connect(
     """A locked connection to the newest tables of the run directory `run`.
 
     Views: scores, members, shards (the pool manifest), classes (pseudo_label, name), one per fact
-    kind, and selection_<name> for each selection (in double quotes if the name is no plain word).
+    kind and table (`pu`, `pu_<name>`, `pu_<id>`), and selection_<name> for each selection (in
+    double quotes if the name is no plain word).
 
     Args:
         memory_limit: as DuckDB writes it, such as "4GB"; beyond it results spill to a temporary

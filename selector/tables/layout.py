@@ -130,6 +130,21 @@ def check_kind(kind: str) -> str:
     return kind
 
 
+def check_fact_name(name: str) -> str:
+    """`name` itself, if it can name one of several fact tables of a kind.
+
+    Raises:
+        UsageError: anything but lower case letters, digits and underscores, or a name that could
+            be taken for an id.
+    """
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", name) or re.fullmatch(r"[0-9a-f]{6,}", name):
+        raise UsageError(
+            f"name {name!r}: expected at most 40 lower case letters, digits and underscores, and "
+            "not only the digits of an id; choose another --name"
+        )
+    return name
+
+
 def check_selection_name(name: str) -> str:
     """`name` itself, if it can name a selection.
 

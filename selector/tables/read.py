@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -31,7 +32,8 @@ _FOOTER_THREADS = 8
 class TableList:
     """Version `version` of a table: its parts, sorted, relative to the run and as URIs.
 
-    `inputs` says what they were made from, see `write_table_list`.
+    `inputs` says what they were made from, see `write_table_list`. `fact` says which table of its
+    kind a fact table is, see `selector.tables.facts`; None for scores and members.
     """
 
     kind: str
@@ -39,12 +41,13 @@ class TableList:
     relative_parts: tuple[str, ...]
     parts: tuple[str, ...]
     inputs: str = ""
+    fact: Mapping[str, Any] | None = None
 
 
 def newest_versions(layout: RunLayout) -> dict[str, int]:
     """The newest version of every table of the run, by kind; empty before the first score."""
     versions: dict[str, int] = {}
-    for kind, version in _listed(layout):
+    for kind, version in listed_versions(layout):
         versions[kind] = max(version, versions.get(kind, 0))
     return versions
 
@@ -71,7 +74,7 @@ def read_table_list(layout: RunLayout, kind: str, version: int | None = None) ->
         )
     relative = tuple(content["parts"])
     parts = tuple(storage.join(layout.root, *part.split("/")) for part in relative)
-    return TableList(kind, version, relative, parts, content.get("inputs", ""))
+    return TableList(kind, version, relative, parts, content.get("inputs", ""), content.get("fact"))
 
 
 def table_parts(layout: RunLayout, kind: str) -> list[str]:
@@ -174,7 +177,8 @@ def open_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     return object_store.open_filesystem(uri)
 
 
-def _listed(layout: RunLayout) -> list[tuple[str, int]]:
+def listed_versions(layout: RunLayout) -> list[tuple[str, int]]:
+    """`(kind, version)` of every table list of the run, in no order."""
     if not storage.exists(layout.tables_dir):
         return []
     files = storage.list_files(layout.tables_dir, suffix=".json")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from selector.tables.layout import RunLayout
 from selector.tables.read import newest_versions, read_table_list
 from selector.tables.schema import SCHEMA_VERSION
+from selector.tables.vectors import is_vector
 from shards import atomic
 
 ROWS_PER_GROUP = 131_072
@@ -65,15 +67,20 @@ def open_part(uri: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
         for field in schema
         if pa.types.is_dictionary(field.type) or pa.types.is_int32(field.type)
     ]
+    # Half-precision vectors hardly compress, and their least and greatest bytes tell nothing.
+    vectors = {field.name for field in schema if is_vector(field)}
     with (
         atomic.new_file(uri) as file,
         pq.ParquetWriter(
             file,
             schema,
             version="2.6",
-            compression="zstd",
-            compression_level=3,
+            compression={
+                field.name: "none" if field.name in vectors else "zstd" for field in schema
+            },
+            compression_level={field.name: 3 for field in schema if field.name not in vectors},
             use_dictionary=repeating,
+            write_statistics=[field.name for field in schema if field.name not in vectors],
         ) as writer,
     ):
         waiting = schema.empty_table()
@@ -103,7 +110,12 @@ def _by_first_appearance(values: pa.DictionaryArray) -> pa.DictionaryArray:
 
 
 def write_table_list(
-    layout: RunLayout, kind: str, parts: Iterable[str], *, inputs: str = ""
+    layout: RunLayout,
+    kind: str,
+    parts: Iterable[str],
+    *,
+    inputs: str = "",
+    fact: Mapping[str, Any] | None = None,
 ) -> int:
     """Declare which parts table `kind` consists of; readers look here and nowhere else.
 
@@ -114,6 +126,7 @@ def write_table_list(
         parts: URIs of complete parts inside the run; order and repetition do not matter.
         inputs: says what the parts were made from; another one makes a new version, so that who
             remembers a version learns that parts of the same names have other rows now.
+        fact: of a fact table alone: which one of its kind this is (`selector.tables.facts`).
 
     Returns:
         The version that now holds, counted from 1.
@@ -123,13 +136,15 @@ def write_table_list(
         version = newest_versions(layout).get(kind, 0)
         if version:
             newest = read_table_list(layout, kind, version)
-            if (list(newest.relative_parts), newest.inputs) == (relative, inputs):
+            found = (list(newest.relative_parts), newest.inputs, newest.fact)
+            if found == (relative, inputs, fact):
                 return version
         content = {
             "kind": kind,
             "version": version + 1,
             "schema_version": SCHEMA_VERSION,
             "inputs": inputs,
+            **({} if fact is None else {"fact": dict(fact)}),
             "parts": relative,
         }
         data = (json.dumps(content, indent=1) + "\n").encode()

@@ -58,7 +58,9 @@ def test_facts_and_selections_are_views(tmp_path: Path) -> None:
     expected = [{"key": "s00000/img000001", "pu_prob": 0.25, "reason": "x"}]
     assert query(layout.root, sql.format("selection_plain")).to_pylist() == expected
     assert query(layout.root, sql.format('"selection_with-dash"')).to_pylist() == expected
-    with pytest.raises(UsageError, match='pu, scores, selection_plain, "selection_with-dash"'):
+    with pytest.raises(
+        UsageError, match='pu, pu_0123abcd, scores, selection_plain, "selection_with-dash"'
+    ):
         query(layout.root, "SELECT * FROM selection_unfinished")
 
 
