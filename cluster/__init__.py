@@ -14,7 +14,7 @@ from typing import Any
 
 _VERBS = (
     "build", "verify", "info", "resize", "score", "query", "select", "explain",
-    "report", "export", "distill",
+    "report", "export", "distill", "doctor",
 )  # fmt: skip
 
 __all__ = list(_VERBS)

@@ -34,7 +34,9 @@ def _filesystem() -> Any:
         total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S
     )
     # "identity": a server that compressed a tar on the way would change its size and offsets.
-    client = {"timeout": timeout, "headers": {"Accept-Encoding": "identity"}}
+    # trust_env: user and password of a server come from ~/.netrc, never from an address.
+    headers = {"Accept-Encoding": "identity"}
+    client = {"timeout": timeout, "headers": headers, "trust_env": True}
     return fsspec.filesystem("http", client_kwargs=client, simple_links=False)
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from shards import http_files, local_files, object_store
+from shards.credentials import refuse_credentials, without_credentials
 from shards.errors import StorageError, UsageError
 from shards.file_info import FileInfo
 from shards.patterns import expand_braces, has_wildcard, matches, split_at_wildcard
@@ -58,7 +59,8 @@ def backend(uri: str) -> Backend:
         return _BACKENDS[scheme(uri)]
     except KeyError:
         known = ", ".join(f"{name}://" for name in _BACKENDS)
-        raise UsageError(f"{uri}: unknown scheme; expected a local path or {known}") from None
+        shown = without_credentials(uri)
+        raise UsageError(f"{shown}: unknown scheme; expected a local path or {known}") from None
 
 
 def is_local(uri: str) -> bool:
@@ -67,9 +69,14 @@ def is_local(uri: str) -> bool:
 
 
 def normalize(uri: str) -> str:
-    """Local paths become absolute POSIX paths without file://; remote URIs stay as they are."""
+    """Local paths become absolute POSIX paths without file://; remote URIs stay as they are.
+
+    Raises:
+        UsageError: an unknown scheme, or a URI with a secret in it (see `shards.credentials`).
+    """
     backend(uri)
     if not is_local(uri):
+        refuse_credentials(uri)
         return uri
     if uri.lower().startswith("file://"):
         uri = unquote(urlsplit(uri).path)

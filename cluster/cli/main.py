@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import demo, distill, export, query, score, select, shards
+from cluster.cli import demo, distill, doctor, export, query, score, select, shards
 from cluster.cli.plain import to_json
 
 
@@ -74,6 +74,7 @@ app.add_typer(query.app)
 app.add_typer(select.app)
 app.add_typer(export.app)
 app.add_typer(distill.app)
+app.add_typer(doctor.app)
 
 
 def main() -> None:

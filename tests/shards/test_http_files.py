@@ -94,7 +94,7 @@ def test_a_silent_server_ends_in_a_time_out(web: str, monkeypatch: pytest.Monkey
 
 
 def test_a_query_is_no_wildcard(web: str) -> None:
-    (info,) = storage.expand([f"{web}/pool/a.tar?signature=a*b"])
+    (info,) = storage.expand([f"{web}/pool/a.tar?version=a*b"])
     assert storage.read_bytes(info.uri) == DATA
 
 
