@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.doctor.checks import Check, judge
-from cluster.doctor.node_facts import NodeFacts, node_facts
-from cluster.doctor.shared_storage import answer, check_answer, question
+from cluster.diagnosis.checks import Check, judge
+from cluster.diagnosis.node_facts import NodeFacts, node_facts
+from cluster.diagnosis.shared_storage import answer, check_answer, question
 from cluster.ray_token import token_source
 from shards.errors import CoursepackError
 
@@ -84,7 +84,7 @@ def _answered(nodes: list[NodeFacts], places: Sequence[str]) -> list[NodeFacts]:
 def _ask_cluster(
     ray: Any, here: NodeFacts, places: Sequence[str]
 ) -> tuple[list[NodeFacts], list[Check]]:
-    from cluster.doctor import ray_nodes
+    from cluster.diagnosis import ray_nodes
 
     with ray_nodes.asked(ray) as (nodes, unreachable):
         facts = ray_nodes.ask_facts(ray, nodes)

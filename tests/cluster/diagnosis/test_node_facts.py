@@ -4,7 +4,7 @@ import os
 import shutil
 
 from cluster.code_fingerprint import code_fingerprint
-from cluster.doctor.node_facts import node_facts
+from cluster.diagnosis.node_facts import node_facts
 
 
 def test_this_machine() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.doctor.node_facts import NodeFacts
+from cluster.diagnosis.node_facts import NodeFacts
 
 Level = Literal["ok", "warning", "problem"]
 

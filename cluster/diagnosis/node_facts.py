@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.code_fingerprint import code_fingerprint
-from cluster.doctor.gpu_probe import GpuFacts, probe_gpus
+from cluster.diagnosis.gpu_probe import GpuFacts, probe_gpus
 from cluster.provenance import usable_cores, versions
 
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.doctor.checks import Check
-from cluster.doctor.node_facts import NodeFacts, node_facts
-from cluster.doctor.shared_storage import answer
+from cluster.diagnosis.checks import Check
+from cluster.diagnosis.node_facts import NodeFacts, node_facts
+from cluster.diagnosis.shared_storage import answer
 
 PATIENCE_S = 180.0
 """The first process on a node imports torch, perhaps from a network disk."""

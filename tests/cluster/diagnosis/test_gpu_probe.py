@@ -2,7 +2,7 @@
 
 import torch
 
-from cluster.doctor.gpu_probe import GpuFacts, probe_gpus
+from cluster.diagnosis.gpu_probe import GpuFacts, probe_gpus
 
 
 def test_gpus_of_this_machine() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.doctor.shared_storage import answer, check_answer, question
+from cluster.diagnosis.shared_storage import answer, check_answer, question
 from shards.errors import CoursepackError
 from tests.support.servers import s3_bucket
 

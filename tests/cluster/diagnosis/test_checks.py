@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.doctor.checks import Check, judge
-from cluster.doctor.gpu_probe import GpuFacts
-from cluster.doctor.node_facts import NodeFacts
+from cluster.diagnosis.checks import Check, judge
+from cluster.diagnosis.gpu_probe import GpuFacts
+from cluster.diagnosis.node_facts import NodeFacts
 
 SOUND = NodeFacts(
     node="head",
