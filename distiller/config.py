@@ -14,7 +14,8 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from distiller.augment import AffineOptions, AugmentOptions
-from distiller.objective import (
+from distiller.data_options import DataOptions
+from distiller.objective_options import (
     KdOptions,
     NoisyOptions,
     ObjectiveOptions,
@@ -26,6 +27,7 @@ from distiller.objective import (
 from distiller.optimizer import OptimizerOptions
 from distiller.options import Options
 from distiller.recipes import load_recipe, merge
+from distiller.robust_options import RobustOptions
 from distiller.schedule import ScheduleOptions
 from selector.teachers.load import TeacherSpec
 from shards import storage
@@ -46,35 +48,11 @@ class StudentOptions(Options):
     zoo's for this name. With a teacher, the teacher's own preprocessing serves both."""
 
 
-class DataOptions(Options):
-    """What to train on and, optionally, what to measure on."""
-
-    train: tuple[str, ...] = Field(min_length=1)
-    """Shards: files, folders, globs, brace patterns or URLs. Labels are needed only by the
-    supervised objective. A lineage.parquet beside them gives the images' weights."""
-
-    eval: tuple[str, ...] | None = None
-    """Labelled shards for accuracy; null = measure only agreement with the teacher in training."""
-
-    label: str = Field(default="cls", pattern=r"^(cls|json:.+)$")
-    """Where labels are: cls = a .cls member with a class number; json:FIELD = a field of .json."""
-
-    image_ext: tuple[str, ...] | None = None
-    """Which members are images, in order of preference; null = the usual image extensions."""
-
-    memory_bytes: int = Field(default=4 * 1024**3, ge=0)
-    """Budget for decoded images. A set that fits is decoded once and kept; one that does not is
-    read and decoded on demand. The batches are the same either way."""
-
-    max_bad: float = Field(default=0.05, ge=0)
-    """How many undecodable images are put up with: below 1 a share, from 1 on a count."""
-
-
 class DistillConfig(Options):
     """A training run. Same configuration, same machine, CPU: same weights, bit by bit."""
 
     recipe: str | None = None
-    """A named recipe that fills in what is not given here: dfnd_seed or dfnd_code."""
+    """A named recipe that fills in what is not given here: dfnd_seed, dfnd_code or pu_paper."""
 
     teacher: TeacherSpec | None = None
     """Who teaches; null only for the supervised objective."""
@@ -86,7 +64,7 @@ class DistillConfig(Options):
     """From what."""
 
     objective: ObjectiveOptions
-    """What is minimised; `kind` is kd, pseudo_label, noisy or supervised."""
+    """What is minimised; `kind` is kd, pseudo_label, noisy, robust or supervised."""
 
     augment: AugmentOptions = AugmentOptions()
     """Random views of the training images; teacher and student see the same one."""
@@ -142,6 +120,15 @@ class DistillConfig(Options):
         if not storage.is_local(out):  # a path of that name would be made here, unnoticed
             raise ValueError("expected a local folder; copy the student from there")
         return out
+
+    @model_validator(mode="after")
+    def _labelled_fits_objective(self) -> DistillConfig:
+        if self.data.labelled is not None and isinstance(self.objective, SupervisedOptions):
+            raise ValueError(
+                "data.labelled is given, but the supervised objective takes every image's label; "
+                "list those shards in data.train"
+            )
+        return self
 
     @model_validator(mode="after")
     def _teacher_is_there(self) -> DistillConfig:
@@ -213,7 +200,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-_OBJECTIVE_KINDS = {"kd", "pseudo_label", "noisy", "supervised"}
+_OBJECTIVE_KINDS = {"kd", "pseudo_label", "noisy", "robust", "supervised"}
 
 _FIELD_NAMES = sorted(
     {
@@ -226,6 +213,7 @@ _FIELD_NAMES = sorted(
             KdOptions,
             PseudoLabelOptions,
             NoisyOptions,
+            RobustOptions,
             SupervisedOptions,
             TransitionOptions,
             AugmentOptions,

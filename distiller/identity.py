@@ -18,6 +18,7 @@ FREE_FIELDS = frozenset(
         "checkpoint_every",
         "log_every",
         "data.train",
+        "data.labelled",
         "data.eval",
         "data.memory_bytes",
         "data.max_bad",

@@ -5,132 +5,28 @@ Legend: N = images in the batch, C = classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
 
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from distiller.losses.hard import hard_cross_entropy, pseudo_labels
-from distiller.losses.kd import kd_loss
+from distiller.adversary import Adversary
+from distiller.losses.hard import (
+    hard_cross_entropy,
+    known_label_cross_entropy,
+    pseudo_labels,
+)
+from distiller.losses.kd import kd_loss, kd_values
 from distiller.losses.noisy import noisy_cross_entropy
-from distiller.options import Options
+from distiller.losses.reduction import weighted_mean
+from distiller.losses.robust import class_loss_sums, weighted_loss
+from distiller.objective_options import (
+    KdOptions,
+    NoisyOptions,
+    ObjectiveOptions,
+    SupervisedOptions,
+)
+from distiller.robust_options import RobustOptions
 from distiller.transition_matrix import TransitionMatrix
-
-
-class TransitionOptions(Options):
-    """Q of noisy distillation, Q[i, j] = P(pseudo-label = i | true class = j).
-
-    The arms of the paper's ablation: no Q = mode none; identity = mode learned, init identity;
-    frozen = mode frozen; off-diagonal alone = mode off_diagonal; everything = mode learned.
-    """
-
-    mode: Literal["none", "frozen", "off_diagonal", "learned"] = "learned"
-    """none: plain cross-entropy against the pseudo-label; frozen: Q stays as it starts;
-    off_diagonal: the accuracies stay, the rest is learned; learned: all of Q."""
-
-    init: Literal["pool_diagonal", "pool_full", "accuracies", "identity"] = "pool_diagonal"
-    """pool_diagonal: accuracies a_j estimated from the teacher's probabilities, errors spread
-    evenly; pool_full: the whole estimated matrix; accuracies: a_j as given, errors spread evenly;
-    identity: 1 - 1e-3 on the diagonal."""
-
-    accuracies: float | tuple[float, ...] | None = None
-    """For init accuracies: the teacher's accuracy, one for all classes or one per class."""
-
-    pool: tuple[str, ...] | None = None
-    """For the pool inits: shards of the WHOLE pool, before any selection. null = data.train, which
-    is right only when no selection was made: a confident selection makes Q start as the identity,
-    and the run warns of it."""
-
-    pool_images: int = Field(default=10_000, ge=1)
-    """For the pool inits: how many images, drawn by the seed, the estimate takes."""
-
-    lr: float = Field(default=1e-3, gt=0)
-    """Rate of Q's own Adam; constant over the run."""
-
-    @model_validator(mode="after")
-    def _accuracies_fit_init(self) -> TransitionOptions:
-        if (self.init == "accuracies") != (self.accuracies is not None):
-            raise ValueError(
-                f"init {self.init!r} with accuracies {self.accuracies}: "
-                "give accuracies with init accuracies, and with no other"
-            )
-        if self.pool is not None and not self.needs_pool:
-            raise ValueError(
-                f"pool is given, but mode {self.mode!r} with init {self.init!r} estimates nothing"
-            )
-        return self
-
-    @property
-    def needs_pool(self) -> bool:
-        """Whether the teacher has to look at pool images before training starts."""
-        return self.mode != "none" and self.init in ("pool_diagonal", "pool_full")
-
-
-class KdOptions(Options):
-    """Follow the teacher's softened distribution: loss = KD_T."""
-
-    kind: Literal["kd"] = "kd"
-    """The objective's name."""
-
-    temperature: float = Field(default=4.0, gt=0)
-    """T of KD_T."""
-
-
-class PseudoLabelOptions(Options):
-    """Learn the teacher's hard decision: loss = CE(s, y_hat) + kd_weight * KD_T."""
-
-    kind: Literal["pseudo_label"] = "pseudo_label"
-    """The objective's name."""
-
-    kd_weight: float = Field(default=0.0, ge=0)
-    """Weight of KD_T; 0 = pseudo-labels alone."""
-
-    temperature: float = Field(default=4.0, gt=0)
-    """T of KD_T."""
-
-
-class NoisyOptions(Options):
-    """DFND's noisy distillation: loss = CE(Q softmax(s), y_hat) + kd_weight * KD_T."""
-
-    kind: Literal["noisy"] = "noisy"
-    """The objective's name."""
-
-    kd_weight: float = Field(default=1.0, ge=0)
-    """lambda of the paper, on the scale where KD_T carries its T^2."""
-
-    temperature: float = Field(default=2.0, gt=0)
-    """T of KD_T."""
-
-    transition: TransitionOptions = TransitionOptions()
-    """Where Q starts and what of it is learned."""
-
-
-class SupervisedOptions(Options):
-    """Learn from true labels: loss = CE(s, y) + kd_weight * KD_T. Needs labelled shards."""
-
-    kind: Literal["supervised"] = "supervised"
-    """The objective's name."""
-
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the target that is spread evenly over all classes."""
-
-    kd_weight: float = Field(default=0.0, ge=0)
-    """Weight of KD_T; above 0 a teacher is needed."""
-
-    temperature: float = Field(default=4.0, gt=0)
-    """T of KD_T."""
-
-
-ObjectiveOptions = Annotated[
-    KdOptions | PseudoLabelOptions | NoisyOptions | SupervisedOptions,
-    Field(discriminator="kind"),
-]
-
-
-def needs_teacher(options: ObjectiveOptions) -> bool:
-    """False only for supervised training without distillation."""
-    return not isinstance(options, SupervisedOptions) or options.kd_weight > 0
 
 
 @dataclass(frozen=True)
@@ -141,17 +37,36 @@ class LossParts:
     """Scalar to minimise; carries the gradient."""
 
     parts: dict[str, Tensor]
-    """Unweighted scalars without gradient, by name: kd, label_ce, pseudo_label_ce, noisy_ce."""
+    """Unweighted scalars without gradient, by name: kd, label_ce, pseudo_label_ce, noisy_ce,
+    robust_kd (with the weights that won), class_kd (with the nominal ones)."""
+
+    figures: dict[str, Tensor] = field(default_factory=dict)
+    """Further scalars for the log, which are no losses."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The configured sum of losses; `transition` is Q where the objective has a learnable one."""
+    """The configured sum of losses.
+
+    Attributes:
+        options: which.
+        transition: Q where the objective has one.
+        adversary: who picks the class weights; of the robust objective alone.
+        label_weight: weight of the cross-entropy against known labels, which is added for the
+            images that have one.
+    """
 
     options: ObjectiveOptions
     transition: TransitionMatrix | None = None
+    adversary: Adversary | None = None
+    label_weight: float = 0.0
 
     def __post_init__(self) -> None:
+        if isinstance(self.options, RobustOptions) != (self.adversary is not None):
+            raise ValueError(
+                f"objective {self.options.kind!r} "
+                f"{'takes no' if self.adversary is not None else 'needs an'} adversary"
+            )
         wanted = isinstance(self.options, NoisyOptions) and self.options.transition.mode != "none"
         if wanted != (self.transition is not None):
             raise ValueError(
@@ -166,19 +81,71 @@ class Objective:
         teacher_logits_NC: Tensor | None = None,
         labels_N: Tensor | None = None,
         weights_N: Tensor | None = None,
+        step: int = 0,
     ) -> LossParts:
         """The loss of a batch.
 
         Args:
             student_logits_NC: (N, C).
             teacher_logits_NC: (N, C) of the same view; only plain supervision does without.
-            labels_N: (N,) int64 true labels; only for kind supervised.
+            labels_N: (N,) int64 true labels; -1 = unknown, which kind supervised does not take.
+                Used by that kind and where `label_weight` is above 0.
             weights_N: (N,) sample weights that average 1 over the training set, or None.
+            step: number of the update, from 0.
 
         Raises:
             ValueError: an input that the objective needs is missing.
         """
+        if isinstance(self.options, RobustOptions):
+            loss = self._robust(
+                student_logits_NC,
+                _given(teacher_logits_NC, "teacher logits"),
+                weights_N=weights_N,
+                step=step,
+            )
+        else:
+            loss = self._plain(student_logits_NC, teacher_logits_NC, labels_N, weights_N)
+        if self.label_weight == 0:
+            return loss
+        label_ce = known_label_cross_entropy(
+            student_logits_NC, _given(labels_N, "labels"), weights_N=weights_N
+        )
+        parts = {**loss.parts, "label_ce": label_ce.detach()}
+        return LossParts(loss.total + self.label_weight * label_ce, parts, loss.figures)
+
+    def _robust(
+        self,
+        student_logits_NC: Tensor,
+        teacher_logits_NC: Tensor,
+        *,
+        weights_N: Tensor | None,
+        step: int,
+    ) -> LossParts:
+        """max over class weights of mean_n w'[argmax t_n] KD_T; the gradient is the winner's."""
+        options, adversary = self.options, self.adversary
+        assert isinstance(options, RobustOptions)
+        assert adversary is not None  # checked when the objective was made
+        values_N = kd_values(student_logits_NC, teacher_logits_NC, temperature=options.temperature)
+        decision_N = pseudo_labels(teacher_logits_NC)
+        num, num_classes = student_logits_NC.shape
+        sums_C = class_loss_sums(values_N, decision_N, num_classes=num_classes, weights_N=weights_N)
+        counts_C = decision_N.bincount(minlength=num_classes)
+        choice = adversary.choose(sums_C, counts_C, step=step)
+        total = weighted_loss(sums_C, choice.weights_C, count=num)
+        nominal = weighted_loss(sums_C.detach(), adversary.weights_C, count=num)
+        kd = weighted_mean(values_N.detach(), weights_N)
+        parts = {"robust_kd": total.detach(), "class_kd": nominal, "kd": kd}
+        return LossParts(total, parts, choice.figures)
+
+    def _plain(
+        self,
+        student_logits_NC: Tensor,
+        teacher_logits_NC: Tensor | None,
+        labels_N: Tensor | None,
+        weights_N: Tensor | None,
+    ) -> LossParts:
         options = self.options
+        assert not isinstance(options, RobustOptions)
         parts: dict[str, Tensor] = {}
         total: Tensor | None = None
         if isinstance(options, SupervisedOptions):

@@ -75,6 +75,7 @@ def checkpoint_state(
         "student": session.student.state_dict(),
         "optimizer": session.optimizer.state_dict(),
         "transition": None if transition is None else transition.state_dict(),
+        "robust": None if session.robust is None else session.robust.state(),
         "transition_optimizer": None if optimizer is None else optimizer.state_dict(),
     }
 

@@ -23,6 +23,10 @@ class Purpose(IntEnum):
     """Dropout and the like inside the student."""
     POOL_SAMPLE = 4
     """Which images of the pool estimate Q."""
+    CLASS_WEIGHTS = 5
+    """Which class weights the robust loss is maximised over."""
+    LABELLED_ORDER = 6
+    """Order of the labelled images where they are mixed in at a share of their own."""
 
 
 def numpy_generator(seed: int, purpose: Purpose, position: int = 0) -> np.random.Generator:

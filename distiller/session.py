@@ -5,7 +5,7 @@ Legend: C = classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from distiller.config import DistillConfig
 from distiller.data.image_batch import each_once
-from distiller.data.image_index import ImageIndex
-from distiller.data.lineage import Lineage, read_lineage
-from distiller.identity import run_identity
-from distiller.objective import NoisyOptions, Objective, SupervisedOptions, needs_teacher
+from distiller.inputs import Inputs
+from distiller.objective import Objective
+from distiller.objective_options import NoisyOptions, SupervisedOptions, needs_teacher
 from distiller.optimizer import build_optimizer
+from distiller.robust_options import RobustOptions
+from distiller.robust_start import RobustStart, restored_start, robust_start
 from distiller.students import build_student
 from distiller.training_data import (
     EvaluationSet,
@@ -30,11 +31,9 @@ from distiller.training_data import (
 )
 from distiller.transition_matrix import TransitionMatrix, identity_start
 from distiller.transition_start import transition_start
-from selector.teachers.load import Teacher, load_teacher
+from selector.teachers.load import Teacher
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.runtime import EagerRuntime, Runtime
-from selector.teachers.zoo import default_preprocessing
-from shards.errors import UsageError
 
 _NO_POOL_WARNING = (
     "objective.transition.pool is not given, so Q starts from the training images; where those "
@@ -59,6 +58,7 @@ class Session:
         transition_optimizer: of Q, or None where nothing of Q is learned.
         train: images to train on.
         evaluation: labelled images to measure on, or None.
+        robust: class weights and their origin, where the objective is the robust one.
         warnings: what the user should know; also in the card.
     """
 
@@ -74,64 +74,17 @@ class Session:
     transition_optimizer: torch.optim.Optimizer | None
     train: TrainingSet
     evaluation: EvaluationSet | None
+    robust: RobustStart | None
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The cheap half of a session: what is needed to tell whether a run is the one asked for.
-
-    Attributes:
-        config: what was asked for.
-        teacher: None only where the configuration has none.
-        loading: how any set of images is read.
-        train_index: where the training images lie; nothing is decoded yet.
-        lineage: what the export that made the training shards says of them, if anything.
-    """
-
-    config: DistillConfig
-    teacher: Teacher | None
-    loading: Loading
-    train_index: ImageIndex
-    lineage: Lineage | None
-
-    def identity(self) -> dict[str, Any]:
-        """What decides the run's result; see `distiller.identity`."""
-        return run_identity(
-            self.config,
-            teacher=None if self.teacher is None else self.teacher.fingerprint,
-            data=self.train_index.fingerprint,
-            weights=None if self.lineage is None else self.lineage.fingerprint,
-        )
-
-
-def open_inputs(config: DistillConfig, *, device: torch.device, threads: int) -> Inputs:
-    """Load the teacher and walk the headers of the training shards.
-
-    Raises:
-        UsageError: the configuration does not fit the files it names.
-        CoursepackError: those files cannot be read.
-    """
-    teacher = None if config.teacher is None else load_teacher(config.teacher, device=str(device))
-    loading = Loading(
-        options=config.data,
-        preprocessing=_preprocessing(config, teacher),
-        device=device,
-        threads=threads,
-        num_classes=_class_count(config, teacher),
-        class_names=None if teacher is None else teacher.class_names,
-    )
-    supervised = isinstance(config.objective, SupervisedOptions)
-    train_index = loading.index(config.data.train, labelled=supervised)
-    return Inputs(config, teacher, loading, train_index, read_lineage(train_index))
-
-
-def open_session(inputs: Inputs, *, resuming: bool) -> Session:
+def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
     """Decode the data and build everything else.
 
     Args:
         inputs: from `open_inputs`.
-        resuming: Q comes from a checkpoint, so nothing is estimated for its start.
+        state: of the checkpoint that will be restored, or None: with one, the teacher is not
+            asked again for the start of Q or for class weights.
 
     Raises:
         UsageError: the configuration does not fit the files it names.
@@ -153,8 +106,10 @@ def open_session(inputs: Inputs, *, resuming: bool) -> Session:
         inputs.train_index,
         inputs.lineage,
         supervised=isinstance(config.objective, SupervisedOptions),
+        labelled=inputs.labelled_index,
     )
-    transition = _transition(config, teacher, loading, resuming=resuming)
+    transition = _transition(config, teacher, loading, resuming=state is not None)
+    robust = _robust(config, teacher, train, state=state)
     return Session(
         config=config,
         device=loading.device,
@@ -165,12 +120,21 @@ def open_session(inputs: Inputs, *, resuming: bool) -> Session:
             EagerRuntime(teacher) if teacher and needs_teacher(config.objective) else None
         ),
         student=student,
-        objective=Objective(config.objective, transition),
+        objective=Objective(
+            config.objective,
+            transition,
+            None if robust is None else robust.adversary,
+            label_weight=config.data.labelled_ce or 0.0,
+        ),
         optimizer=build_optimizer(student.parameters(), config.optimizer),
         transition_optimizer=_transition_optimizer(config, transition),
         train=train,
         evaluation=evaluation,
-        warnings=_warnings(config, train, evaluation),
+        robust=robust,
+        warnings=(
+            *_warnings(config, train, evaluation),
+            *(() if robust is None else robust.warnings(loading.class_names)),
+        ),
     )
 
 
@@ -182,40 +146,6 @@ def _warnings(
     if _estimates_from_training_images(config):
         told.append(_NO_POOL_WARNING)
     return tuple(told)
-
-
-def pick_device(device: str) -> torch.device:
-    """`auto` becomes cuda where there is one.
-
-    Raises:
-        UsageError: CUDA is asked for and not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"device is {device!r}, but torch finds no CUDA device; set device: cpu")
-    return torch.device(device)
-
-
-def _class_count(config: DistillConfig, teacher: Teacher | None) -> int:
-    asked = config.student.num_classes
-    if teacher is None:
-        assert asked is not None  # the configuration was checked for this
-        return asked
-    if asked is not None and asked != teacher.num_classes:
-        raise UsageError(
-            f"student.num_classes is {asked}, but the teacher {teacher.name} has "
-            f"{teacher.num_classes} classes; leave it out"
-        )
-    return teacher.num_classes
-
-
-def _preprocessing(config: DistillConfig, teacher: Teacher | None) -> Preprocessing:
-    if teacher is not None:
-        return teacher.preprocessing
-    if config.student.preprocessing is not None:
-        return Preprocessing.from_dict(config.student.preprocessing)
-    return default_preprocessing(config.student.name)
 
 
 def _estimates_from_training_images(config: DistillConfig) -> bool:
@@ -258,6 +188,29 @@ def _transition(
             options, num_classes=loading.num_classes, pool_logits=pool_logits
         )
     return TransitionMatrix(start_CC, mode=options.mode).to(loading.device)
+
+
+def _robust(
+    config: DistillConfig,
+    teacher: Teacher | None,
+    train: TrainingSet,
+    *,
+    state: Mapping[str, Any] | None,
+) -> RobustStart | None:
+    options = config.objective
+    if not isinstance(options, RobustOptions):
+        return None
+    assert teacher is not None  # robust distillation needs one, and the configuration says so
+    if state is not None:
+        return restored_start(options, state["robust"], seed=config.seed, device=teacher.device)
+    return robust_start(
+        options,
+        teacher=teacher,
+        train=train,
+        labelled_share=config.data.labelled_share,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
 
 
 def _transition_optimizer(

@@ -28,8 +28,8 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
         folder: where a batch with a loss that is not finite is saved.
 
     Returns:
-        loss, its unweighted parts as loss_NAME, and with a teacher `agreement`: the share of the
-        batch's views where student and teacher name the same class.
+        loss, its unweighted parts as loss_NAME, its further figures, and with a teacher
+        `agreement`: the share of the batch's views where both networks name the same class.
 
     Raises:
         DivergedError: the loss is not finite; no weight was changed.
@@ -54,6 +54,7 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
         teacher_logits_NC=teacher_logits_BC,
         labels_N=None if labels_N is None else labels_N[batch.indices_B].to(session.device),
         weights_N=None if weights_N is None else weights_N[batch.indices_B].to(session.device),
+        step=step,
     )
     stop_if_not_finite(
         loss,
@@ -76,6 +77,7 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
         optimizer.step()
     values = {"loss": float(loss.total.detach())}
     values |= {f"loss_{name}": float(value) for name, value in loss.parts.items()}
+    values |= {name: float(value) for name, value in loss.figures.items()}
     if teacher_logits_BC is not None:
         same_B = student_logits_BC.argmax(dim=1) == teacher_logits_BC.argmax(dim=1)
         values["agreement"] = float(same_B.float().mean())

@@ -18,14 +18,15 @@ from distiller.card import build_card, read_card, write_card, write_student, wri
 from distiller.checkpoint import load_newest_checkpoint, save_checkpoint
 from distiller.clock import Clock
 from distiller.config import DistillConfig
-from distiller.data.order import index_batches
+from distiller.data.order import index_batches, mixed_batches
 from distiller.evaluate import evaluate, labelled_batches
 from distiller.folder_lock import lock_folder
 from distiller.identity import check_same_run
+from distiller.inputs import open_inputs, pick_device
 from distiller.metrics import MetricsLog
 from distiller.optimizer import learning_rate
 from distiller.progress import Progress, checkpoint_state, fresh, restore
-from distiller.session import Session, open_inputs, open_session, pick_device
+from distiller.session import Session, open_session
 from distiller.train_step import train_step
 from distiller.training_data import EvaluationSet
 
@@ -104,7 +105,7 @@ def distill(
             check_same_run(state["identity"], identity, where=str(out))
         decoding = f"decoding {len(inputs.train_index):,} images"
         tell(Event("loading", 0, config.steps, message=decoding))
-        session = open_session(inputs, resuming=state is not None)
+        session = open_session(inputs, state=state)
         progress = restore(session, state) if state is not None else fresh(session)
         progress.warnings = list(dict.fromkeys([*progress.warnings, *warnings, *session.warnings]))
         for warning in progress.warnings:
@@ -132,13 +133,7 @@ def _train(
         "resumed_from": progress.step,
     }
     tell(Event("start", progress.step, config.steps, values))
-    order = index_batches(
-        train.images.num_images,
-        batch_size=config.batch_size,
-        start=progress.step,
-        stop=config.steps,
-        seed=config.seed,
-    )
+    order = _order(session, start=progress.step)
     clock = Clock(progress.seconds)
     with closing(train.images.batches(order)) as batches:
         for step, batch in enumerate(batches, start=progress.step):
@@ -164,6 +159,28 @@ def _train(
                 )
                 tell(Event("checkpoint", done, config.steps, message=str(path)))
                 clock.skip()
+
+
+def _order(session: Session, *, start: int) -> Iterator[Tensor]:
+    """Image indices of the steps that are missing."""
+    config, train = session.config, session.train
+    if config.data.labelled_share is None:
+        return index_batches(
+            train.images.num_images,
+            batch_size=config.batch_size,
+            start=start,
+            stop=config.steps,
+            seed=config.seed,
+        )
+    return mixed_batches(
+        train.images.num_images - train.num_labelled,
+        train.num_labelled,
+        labelled_share=config.data.labelled_share,
+        batch_size=config.batch_size,
+        start=start,
+        stop=config.steps,
+        seed=config.seed,
+    )
 
 
 def _finish(

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distiller.config import DataOptions
 from distiller.data.image_batch import ImageSet
 from distiller.data.image_index import ImageIndex, build_image_index
 from distiller.data.labels import label_extension, read_labels
 from distiller.data.lineage import Lineage
 from distiller.data.open_images import open_images
+from distiller.data_options import DataOptions
 from distiller.randomness import Purpose, numpy_generator
 from selector.teachers.preprocess import Preprocessing
 
@@ -78,9 +78,10 @@ class TrainingSet:
     Attributes:
         images: N of them.
         index: where they lie.
-        labels_N: (N,) int64 true classes, only where the objective needs them.
+        labels_N: (N,) int64 true classes, -1 = unknown; None where the run needs none.
         weights_N: (N,) float32 that average 1, or None for all ones.
         lineage: what the export that made the shards says of them, if anything.
+        num_labelled: how many of the images, the last ones, are those of data.labelled.
     """
 
     images: ImageSet
@@ -88,6 +89,7 @@ class TrainingSet:
     labels_N: Tensor | None
     weights_N: Tensor | None
     lineage: Lineage | None
+    num_labelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,41 @@ class EvaluationSet:
 
 
 def open_training_set(
-    loading: Loading, index: ImageIndex, lineage: Lineage | None, *, supervised: bool
+    loading: Loading,
+    index: ImageIndex,
+    lineage: Lineage | None,
+    *,
+    supervised: bool,
+    labelled: ImageIndex | None = None,
 ) -> TrainingSet:
-    """The images of `index`; a missing label is an error only when `supervised`."""
+    """The images of `index`; a missing label is an error only when `supervised`.
+
+    Args:
+        loading: how sets are read.
+        index: of all images.
+        lineage: of them.
+        supervised: every image needs its label.
+        labelled: of the images of data.labelled, which are the last of `index`.
+    """
     return TrainingSet(
-        labels_N=loading.labels(index) if supervised else None,
+        labels_N=_training_labels(loading, index, supervised=supervised, labelled=labelled),
         images=loading.open(index),
         index=index,
         weights_N=None if lineage is None else lineage.weights_N,
         lineage=lineage,
+        num_labelled=0 if labelled is None else len(labelled),
     )
+
+
+def _training_labels(
+    loading: Loading, index: ImageIndex, *, supervised: bool, labelled: ImageIndex | None
+) -> Tensor | None:
+    if supervised:
+        return loading.labels(index)
+    if labelled is None or loading.options.labelled_ce is None:
+        return None
+    unknown_N = torch.full((len(index) - len(labelled),), -1, dtype=torch.int64)
+    return torch.cat([unknown_N, loading.labels(labelled)])
 
 
 def open_evaluation_set(loading: Loading) -> EvaluationSet | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from distiller.objective import TransitionOptions
+from distiller.objective_options import TransitionOptions
 from distiller.transition_matrix import (
     identity_start,
     joint_from_probabilities,

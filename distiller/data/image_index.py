@@ -68,6 +68,24 @@ class ImageIndex:
             **{name: getattr(self, name)[images] for name in columns},
         )
 
+    def followed_by(self, other: ImageIndex) -> ImageIndex:
+        """The images of both, these first; the fingerprint is that of the pair, in this order."""
+        digest = hashlib.sha256(f"{self.fingerprint}\0{other.fingerprint}".encode())
+        columns = ("sample_N", "offset_N", "size_N", "label_offset_N", "label_size_N")
+        return ImageIndex(
+            shards=self.shards + other.shards,
+            shard_N=np.concatenate([self.shard_N, other.shard_N + np.int32(len(self.shards))]),
+            num_samples=self.num_samples + other.num_samples,
+            skipped=dict(Counter(self.skipped) + Counter(other.skipped)),
+            examples=self.examples + other.examples,
+            breaks=self.breaks + other.breaks,
+            fingerprint=digest.hexdigest(),
+            **{
+                name: np.concatenate([getattr(self, name), getattr(other, name)])
+                for name in columns
+            },
+        )
+
 
 def build_image_index(
     specs: Sequence[str],

@@ -52,3 +52,32 @@ def hard_cross_entropy(
         label_smoothing=label_smoothing,
     )
     return weighted_mean(values_N, weights_N)
+
+
+def known_label_cross_entropy(
+    student_logits_NC: Tensor, labels_N: Tensor, *, weights_N: Tensor | None = None
+) -> Tensor:
+    """-(1 / N) sum over the images with a known label of log softmax(s_n)[y_n], in nats.
+
+    The divisor is the whole batch, so that the expectation over batches is the loss of the set
+    and a batch without any known label is no special case: its loss is 0.
+
+    Args:
+        student_logits_NC: (N, C).
+        labels_N: (N,) int64 in [0, C), or -1 where the label is not known.
+        weights_N: (N,) sample weights that average 1 over the training set, or None.
+
+    Raises:
+        ValueError: shapes do not fit.
+        IndexError: a label of C or more.
+    """
+    if student_logits_NC.ndim != 2 or labels_N.shape != student_logits_NC.shape[:1]:
+        raise ValueError(
+            f"student logits {tuple(student_logits_NC.shape)} and labels "
+            f"{tuple(labels_N.shape)}: expected (N, C) and (N,)"
+        )
+    precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
+    values_N = F.cross_entropy(
+        student_logits_NC.to(precision), labels_N, reduction="none", ignore_index=-1
+    )
+    return weighted_mean(values_N, weights_N)

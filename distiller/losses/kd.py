@@ -38,6 +38,17 @@ def kd_loss(
     Raises:
         ValueError: shapes differ or are not (N, C), or T is not positive.
     """
+    values_N = kd_values(student_logits_NC, teacher_logits_NC, temperature=temperature)
+    return weighted_mean(values_N, weights_N)
+
+
+def kd_values(
+    student_logits_NC: Tensor, teacher_logits_NC: Tensor, *, temperature: float
+) -> Tensor:
+    """T^2 * D_KL(softmax(t_n / T) || softmax(s_n / T)) of each image, in nats; (N,), >= 0.
+
+    Arguments and errors are those of `kd_loss`, which is the mean of this.
+    """
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}, expected more than 0")
     if student_logits_NC.ndim != 2 or student_logits_NC.shape != teacher_logits_NC.shape:
@@ -52,4 +63,4 @@ def kd_loss(
     divergence_N = F.kl_div(
         student_log_p_NC, teacher_log_p_NC, reduction="none", log_target=True
     ).sum(dim=1)
-    return temperature**2 * weighted_mean(divergence_N, weights_N)
+    return temperature**2 * divergence_N

@@ -16,6 +16,7 @@ from shards.errors import UsageError
 RECIPES = {
     "dfnd_seed": "DFND as its paper describes it: 40,000 steps of 512, T = 2, all of Q learned",
     "dfnd_code": "DFND as its code runs it: 77,352 steps of 256, T = 4, diagonal of Q frozen",
+    "pu_paper": "PU Compression as its paper trains the student: 4,883 steps of 2,048, robust KD",
 }
 """Every recipe by name, with one line on what it is; the settings are NAME.yaml beside this."""
 

@@ -9,14 +9,15 @@ import torch
 from safetensors import safe_open
 
 from distiller.card import read_card, write_card, write_student, write_transition
-from distiller.session import open_inputs, open_session
+from distiller.inputs import open_inputs
+from distiller.session import open_session
 from shards.errors import CoursepackError
 from tests.distiller.small_runs import small_config
 
 
 def test_the_students_file_says_what_it_is_and_repeats_to_the_byte(tmp_path: Path) -> None:
     inputs = open_inputs(small_config(tmp_path), device=torch.device("cpu"), threads=1)
-    session = open_session(inputs, resuming=False)
+    session = open_session(inputs, state=None)
     digests = {write_student(session, tmp_path / f"{i}.safetensors") for i in range(8)}
     assert digests == {hashlib.sha256((tmp_path / "0.safetensors").read_bytes()).hexdigest()}
     with safe_open(tmp_path / "0.safetensors", framework="pt") as file:

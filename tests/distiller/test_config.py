@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from distiller.config import DistillConfig, load_config
-from distiller.objective import KdOptions, NoisyOptions
+from distiller.objective_options import KdOptions, NoisyOptions
 from shards.errors import UsageError
 
 MINIMAL: dict[str, Any] = {

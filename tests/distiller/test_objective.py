@@ -1,22 +1,27 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
+from distiller.adversary import Adversary
 from distiller.losses.hard import hard_cross_entropy
-from distiller.losses.kd import kd_loss
+from distiller.losses.kd import kd_loss, kd_values
 from distiller.losses.noisy import noisy_cross_entropy
-from distiller.objective import (
+from distiller.losses.robust import class_loss_sums
+from distiller.objective import Objective
+from distiller.objective_options import (
     KdOptions,
     NoisyOptions,
-    Objective,
     ObjectiveOptions,
     PseudoLabelOptions,
     SupervisedOptions,
     TransitionOptions,
     needs_teacher,
 )
+from distiller.robust_options import RobustOptions
 from distiller.transition_matrix import TransitionMatrix, start_from_accuracies
 from tests.distiller.losses.logits import random_logits
 
@@ -87,6 +92,47 @@ def test_weights_reach_every_part(options: ObjectiveOptions) -> None:
     weighted = objective(STUDENT, teacher_logits_NC=TEACHER, labels_N=LABELS, weights_N=weights)
     half = objective(STUDENT[:3], teacher_logits_NC=TEACHER[:3], labels_N=LABELS[:3])
     torch.testing.assert_close(weighted.total, half.total)
+
+
+@pytest.mark.parametrize("name", ["none", "sampled", "worst_case", "paper"])
+def test_robust_is_kd_with_the_weights_of_the_winner(name: Any) -> None:
+    options = RobustOptions(adversary=name, temperature=2.0, eps=0.3, memory=0.0)
+    nominal = torch.tensor([0.5, 1.0, 1.5], dtype=torch.float64)
+    loss = Objective(options, adversary=Adversary(nominal, options, seed=0))(
+        STUDENT, teacher_logits_NC=TEACHER
+    )
+    winner = Adversary(nominal, options, seed=0).choose(
+        class_loss_sums(kd_values(STUDENT, TEACHER, temperature=2.0), Y_HAT, num_classes=3),
+        Y_HAT.bincount(minlength=3),
+        step=0,
+    )
+    weighted = kd_loss(STUDENT, TEACHER, temperature=2.0, weights_N=winner.weights_C[Y_HAT])
+    torch.testing.assert_close(loss.total, weighted)
+    torch.testing.assert_close(loss.parts["kd"], kd(2.0))
+    by_nominal = kd_loss(STUDENT, TEACHER, temperature=2.0, weights_N=nominal[Y_HAT])
+    torch.testing.assert_close(loss.parts["class_kd"], by_nominal)
+    if name in ("worst_case", "paper"):
+        assert float(loss.total) >= float(by_nominal)
+
+
+def test_known_labels_add_a_term_on_their_images_alone() -> None:
+    labels = torch.tensor([-1, 1, -1, -1, 2, -1])
+    plain = Objective(KdOptions(temperature=2.0))(STUDENT, teacher_logits_NC=TEACHER)
+    loss = Objective(KdOptions(temperature=2.0), label_weight=0.5)(
+        STUDENT, teacher_logits_NC=TEACHER, labels_N=labels
+    )
+    known = hard_cross_entropy(STUDENT[[1, 4]], labels[[1, 4]]) * 2 / 6
+    torch.testing.assert_close(loss.total, plain.total + 0.5 * known)
+    torch.testing.assert_close(loss.parts["label_ce"], known)
+    with pytest.raises(ValueError, match="needs labels"):
+        Objective(KdOptions(), label_weight=0.5)(STUDENT, teacher_logits_NC=TEACHER)
+
+
+def test_an_adversary_and_the_objective_have_to_fit() -> None:
+    with pytest.raises(ValueError, match="'robust' needs an adversary"):
+        Objective(RobustOptions())
+    with pytest.raises(ValueError, match="'kd' takes no adversary"):
+        Objective(KdOptions(), adversary=Adversary(torch.ones(3), RobustOptions(), seed=0))
 
 
 def test_parts_carry_no_gradient() -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from distiller.checkpoint import load_newest_checkpoint, save_checkpoint
+from distiller.inputs import open_inputs
 from distiller.progress import Progress, checkpoint_state, fresh, restore
-from distiller.session import open_inputs, open_session
+from distiller.session import open_session
 from distiller.train_step import train_step
 from shards.errors import CoursepackError
 from tests.distiller.small_runs import small_config
@@ -29,7 +30,7 @@ def test_a_window_gives_means_and_starts_anew() -> None:
 def test_restore_brings_back_networks_optimizers_and_progress(tmp_path: Path) -> None:
     config = small_config(tmp_path, objective={"kind": "noisy"})
     inputs = open_inputs(config, device=CPU, threads=1)
-    first, second = (open_session(inputs, resuming=False) for _ in "ab")
+    first, second = (open_session(inputs, state=None) for _ in "ab")
     progress = fresh(first)
     (batch,) = first.train.images.batches([torch.arange(16)])
     for step in range(3):
@@ -55,7 +56,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     for name in ("lenet/5-half", "lenet/5"):
         config = small_config(tmp_path, student={"name": name})
         inputs = open_inputs(config, device=CPU, threads=1)
-        sessions.append(open_session(inputs, resuming=False))
+        sessions.append(open_session(inputs, state=None))
     state = checkpoint_state(sessions[0], fresh(sessions[0]), {})
     with pytest.raises(CoursepackError, match="does not fit this run"):
         restore(sessions[1], state)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from distiller.config import DistillConfig
-from distiller.session import Session, open_inputs, open_session, pick_device
+from distiller.inputs import open_inputs, pick_device
+from distiller.session import Session, open_session
 from distiller.transition_matrix import joint_from_probabilities, start_from_joint
 from shards.errors import UsageError
 from tests.distiller.small_runs import small_config, supervised
@@ -16,8 +17,8 @@ from tests.distiller.small_sets import CLASSES, bars, write_shards
 CPU = torch.device("cpu")
 
 
-def opened(config: DistillConfig, *, resuming: bool = False) -> Session:
-    return open_session(open_inputs(config, device=CPU, threads=1), resuming=resuming)
+def opened(config: DistillConfig, *, state: dict[str, Any] | None = None) -> Session:
+    return open_session(open_inputs(config, device=CPU, threads=1), state=state)
 
 
 def test_teacher_and_student_share_the_teachers_preprocessing(tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ def test_without_a_pool_the_training_images_serve_and_a_warning_says_so(tmp_path
 def test_a_resumed_run_does_not_ask_the_teacher_about_the_pool_again(tmp_path: Path) -> None:
     missing: dict[str, Any] = {"pool": [str(tmp_path / "gone")]}
     config = small_config(tmp_path, objective={"kind": "noisy", "transition": missing})
-    assert opened(config, resuming=True).objective.transition is not None
+    assert opened(config, state={}).objective.transition is not None
 
 
 def test_only_a_learned_q_has_an_optimizer(tmp_path: Path) -> None:

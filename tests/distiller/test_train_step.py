@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from distiller.data.image_batch import ImageBatch
+from distiller.inputs import open_inputs
 from distiller.losses.kd import kd_loss
 from distiller.optimizer import OptimizerOptions, build_optimizer, learning_rate
-from distiller.session import Session, open_inputs, open_session
+from distiller.session import Session, open_session
 from distiller.train_step import train_step
 from tests.distiller.small_runs import small_config
 from tests.distiller.small_sets import CLASSES
@@ -20,7 +21,7 @@ from tests.distiller.small_sets import CLASSES
 def session_for(folder: Path, **changes: Any) -> Session:
     config = small_config(folder, **changes)
     inputs = open_inputs(config, device=torch.device("cpu"), threads=1)
-    return open_session(inputs, resuming=False)
+    return open_session(inputs, state=None)
 
 
 def first_batch(session: Session) -> ImageBatch:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from distiller.config import DataOptions
 from distiller.data.image_batch import each_once
 from distiller.data.lineage import read_lineage
+from distiller.data_options import DataOptions
 from distiller.training_data import (
     Loading,
     open_evaluation_set,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distiller.objective import TransitionOptions
+from distiller.objective_options import TransitionOptions
 from distiller.transition_matrix import start_from_joint
 from distiller.transition_start import transition_start
 from shards.errors import UsageError

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from distiller.data.image_index import build_image_index
+from distiller.data.walk import indexed_samples
 from shards import storage
 from shards.errors import StorageError, UsageError
 from tests.distiller.small_sets import bars, png, write_shards
@@ -63,6 +64,18 @@ def test_a_subset_keeps_the_places(tmp_path: Path) -> None:
     assert len(some) == 3
     assert [some.describe(i) for i in range(3)] == [index.describe(i) for i in (1, 4, 6)]
     assert some.offset_N.tolist() == index.offset_N[[1, 4, 6]].tolist()
+
+
+def test_one_index_followed_by_another_keeps_every_place(tmp_path: Path) -> None:
+    first = build_image_index([write_shards(tmp_path / "b", 5, per_shard=3, drop=(1,))])
+    second = build_image_index([write_shards(tmp_path / "a", 4, drop=(2,))])
+    both = first.followed_by(second)
+    places = [index.describe(i) for index in (first, second) for i in range(len(index))]
+    assert [both.describe(i) for i in range(len(both))] == places
+    assert [image for image, _ in indexed_samples(both)] == list(range(7))
+    assert (both.num_samples, both.skipped) == (9, {"no_image": 2})
+    turned = second.followed_by(first)
+    assert len({index.fingerprint for index in (both, turned, first, second)}) == 4
 
 
 def test_the_order_of_image_extensions_decides(tmp_path: Path) -> None:

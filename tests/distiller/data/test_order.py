@@ -6,7 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiller.data.order import epoch_order, index_batches, sequential_batches
+from distiller.data.order import (
+    epoch_order,
+    index_batches,
+    mixed_batches,
+    sequential_batches,
+)
 
 
 def stream(num: int, batch: int, start: int, stop: int, seed: int = 0) -> list[int]:
@@ -54,3 +59,37 @@ def test_sequential_batches_count_everything_once() -> None:
 def test_no_images_is_an_error() -> None:
     with pytest.raises(ValueError, match="no images"):
         next(index_batches(0, batch_size=4, start=0, stop=1, seed=0))
+
+
+def mixed(start: int, stop: int, share: float, seed: int = 0) -> list[list[int]]:
+    batches = mixed_batches(
+        20, 3, labelled_share=share, batch_size=8, start=start, stop=stop, seed=seed
+    )
+    return [batch.tolist() for batch in batches]
+
+
+@given(st.floats(0.01, 0.99), st.integers(0, 12), st.integers(0, 12))
+def test_a_mix_holds_its_share_and_can_be_entered_at_any_step(
+    share: float, start: int, more: int
+) -> None:
+    whole = mixed(0, start + more, share)
+    assert mixed(start, start + more, share) == whole[start:]
+    assert all(len(batch) == 8 for batch in whole)
+    seen = [image for batch in whole for image in batch]
+    assert abs(sum(image >= 20 for image in seen) - share * len(seen)) < 1
+
+
+def test_both_parts_of_a_mix_go_through_epochs_of_their_own() -> None:
+    seen = [image for batch in mixed(0, 30, 0.1) for image in batch]
+    pool = [image for image in seen if image < 20]
+    labelled = [image for image in seen if image >= 20]
+    assert len(labelled) == 24
+    assert all(sorted(labelled[i : i + 3]) == [20, 21, 22] for i in range(0, 24, 3))
+    assert all(sorted(pool[i : i + 20]) == list(range(20)) for i in range(0, 200, 20))
+    other = [image for batch in mixed(0, 30, 0.1, 1) for image in batch if image >= 20]
+    assert labelled != other
+
+
+def test_a_mix_needs_both_parts() -> None:
+    with pytest.raises(ValueError, match="both are needed"):
+        next(mixed_batches(5, 0, labelled_share=0.5, batch_size=4, start=0, stop=1, seed=0))

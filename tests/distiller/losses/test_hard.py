@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from distiller.losses.hard import hard_cross_entropy, pseudo_labels
+from distiller.losses.hard import (
+    hard_cross_entropy,
+    known_label_cross_entropy,
+    pseudo_labels,
+)
 from tests.distiller.losses.logits import random_logits, softmax
 
 
@@ -43,3 +47,19 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 def test_a_label_outside_the_classes_is_an_error() -> None:
     with pytest.raises(IndexError):
         hard_cross_entropy(torch.zeros(1, 3), torch.tensor([3]))
+
+
+def test_unknown_labels_cost_nothing_and_the_divisor_stays_the_batch() -> None:
+    logits = random_logits(5, 3, seed=7).requires_grad_()
+    labels = torch.tensor([-1, 2, -1, 0, -1])
+    loss = known_label_cross_entropy(logits, labels)
+    expected = hard_cross_entropy(logits[[1, 3]], labels[[1, 3]]) * 2 / 5
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert logits.grad is not None
+    assert bool((logits.grad[[0, 2, 4]] == 0).all())
+    nothing = known_label_cross_entropy(logits, torch.full((5,), -1))
+    assert float(nothing.detach()) == 0
+    weights = torch.tensor([9.0, 2.0, 9.0, 0.0, 9.0], dtype=torch.float64)
+    weighted = known_label_cross_entropy(logits, labels, weights_N=weights)
+    torch.testing.assert_close(weighted, 2 * hard_cross_entropy(logits[[1]], labels[[1]]) / 5)
