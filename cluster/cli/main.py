@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import demo, distill, doctor, export, query, score, select, shards
+from cluster.cli import demo, distill, doctor, export, query, report, score, select, shards
 from cluster.cli.plain import to_json
 
 
@@ -72,6 +72,7 @@ app.add_typer(shards.app, name="shards")
 app.add_typer(score.app)
 app.add_typer(query.app)
 app.add_typer(select.app)
+app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(distill.app)
 app.add_typer(doctor.app)

@@ -1,4 +1,4 @@
-"""`coursepack select`, and what looks at a selection: `explain` and `report`."""
+"""`coursepack select`, and why a sample is in a selection: `explain`."""
 
 from __future__ import annotations
 
@@ -85,28 +85,6 @@ def explain(
 
         matches = run_explain(run, key, selection=selection)
         output.finish({"matches": matches}, text=_explanation(matches))
-
-
-@app.command(epilog=example("coursepack report run/ --selection top600k"))
-def report(
-    run: Run,
-    selection: Selection,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", metavar="FILE", help="The HTML file; in the run's report folder."),
-    ] = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Draw a selection: histogram, classes, gallery, in one self-contained HTML file."""
-    with command("report", as_json=as_json, debug=debug) as output:
-        from cluster.verbs.report import report as run_report
-
-        warnings: list[str] = []
-        path = run_report(run, selection=selection, out=out, on_warning=warnings.append)
-        for warning in warnings:
-            output.say(f"warning: {warning}")
-        output.finish({"report": path, "warnings": warnings}, text=[f"report: {path}"])
 
 
 def _explanation(matches: list[dict[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a report knows of a run and a selection: everything that it shows, but for the pixels."""
+"""What every panel of a report may need to know of a run and its selection."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-
-from selector.report.stats import IntArray, LogBins
 
 
 @dataclass(frozen=True)
@@ -32,46 +30,17 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Histogram:
-    """Images per bin of the noise value, (num_bins,) each; selected ones are in `pool` too."""
-
-    bins: LogBins
-    pool: IntArray
-    selected: IntArray
-
-
-@dataclass(frozen=True)
-class Classes:
-    """Images per pseudo-label, (C,) each, and the classes' names or numbers."""
-
-    names: tuple[str, ...]
-    pool: IntArray
-    selected: IntArray
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One reason why images have no scores, with the first of them."""
-
-    status: str
-    count: int
-    examples: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
 class RunFacts:
-    """The whole report in numbers and words.
+    """The run in a few numbers and words.
 
     Attributes:
         run: root of the run; `selection` the name of the selection.
         num_rows: images of the pool, failed ones included.
         status_counts: images per status, `ok` first, then by count.
-        kept, dropped: candidates for the gallery: row_id, shard_id, key, pseudo_label,
-            noise_value, content_hash of scored rows.
-        thinned: True if those are a sample.
-        failures: why images have no scores, by count.
+        class_names: of every class that a pseudo-label names; numbers where names were not given.
         stats: stats.json of the selection; `recipe` the text of recipe.yaml.
         shards: the pool manifest (shard_id, uri, num_bytes, etag).
+        reach: shard_ids whose images may be shown, see `selector.report.reach`.
     """
 
     run: str
@@ -80,12 +49,17 @@ class RunFacts:
     num_rows: int
     num_selected: int
     status_counts: tuple[tuple[str, int], ...]
-    histogram: Histogram | None
-    classes: Classes
-    kept: pa.Table
-    dropped: pa.Table
-    thinned: bool
-    failures: tuple[Failure, ...]
+    class_names: tuple[str, ...]
     stats: Mapping[str, Any]
     recipe: str
     shards: pa.Table
+    reach: frozenset[int]
+
+    def class_name(self, label: int | None) -> str:
+        """The name of a class; empty for an image without a pseudo-label."""
+        return "" if label is None else self.class_names[label]
+
+    def uri(self, shard_id: int) -> str:
+        """Where a shard lay when it was scored."""
+        ids = self.shards["shard_id"].to_pylist()
+        return str(self.shards["uri"][ids.index(shard_id)].as_py()) if shard_id in ids else ""

@@ -7,9 +7,8 @@ import math
 from markupsafe import Markup
 
 from selector.report.cuts import Cut
-from selector.report.facts import Histogram
 from selector.report.numerals import count_text, power_text, score_text, share_text
-from selector.report.stats import LogBins, axis_step
+from selector.report.stats import Histogram, LogBins, axis_step
 from selector.report.svg import drawing, element, line, rectangle, text
 
 WIDE, NARROW = 760.0, 380.0

@@ -39,6 +39,15 @@ class LogBins:
         return 10 ** (self.low + index * step), 10 ** (self.low + (index + 1) * step)
 
 
+@dataclass(frozen=True)
+class Histogram:
+    """Images per bin of a score, (num_bins,) each; selected ones are in `pool` too."""
+
+    bins: LogBins
+    pool: IntArray
+    selected: IntArray
+
+
 def log_bins(smallest: float, largest: float) -> LogBins:
     """Bins of whole decades that cover smallest..largest, both positive.
 

@@ -1,4 +1,4 @@
-"""`coursepack select`, `explain` and `report` on a run with made-up scores."""
+"""`coursepack select` and `explain` on a run with made-up scores."""
 
 import json
 
@@ -98,14 +98,3 @@ def test_explain_of_what_is_not_there(run):
         result = _invoke("explain", run, key, "--selection", name)
         assert (result.exit_code, result.stdout) == (2, "")
         assert "error: " in result.stderr
-
-
-def test_report_goes_where_it_is_asked_to(run, tmp_path):
-    _invoke("select", run, "--recipe", "dfnd", "--name", "top", "--n", 50)
-    out = tmp_path / "page.html"
-    result = _invoke("report", run, "--selection", "top", "--out", out)
-    assert result.exit_code == 0, result.stderr
-    assert result.stdout == f"report: {out}\n"
-    assert "<html" in out.read_text()
-    missing = _invoke("report", run, "--selection", "other")
-    assert (missing.exit_code, missing.stdout) == (2, "")

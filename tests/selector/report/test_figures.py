@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from selector.report.cuts import Cut
-from selector.report.facts import Histogram
 from selector.report.figures import NARROW, WIDE, noise_histogram, paired_bars, single_bar
-from selector.report.stats import LogBins
+from selector.report.stats import Histogram, LogBins
 
 
 @pytest.fixture

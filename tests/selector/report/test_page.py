@@ -69,7 +69,6 @@ def test_the_numbers_of_the_run_are_told(page: Page) -> None:
     assert "quota of 20 lowest noise_value per pseudo_label" in text
     assert "2026-01-02T03:04:05+00:00" in text
     assert "cuts of 3 classes" in text
-    assert "Shards of this pool are compressed, so the images come from few of them" in text
 
 
 def test_hostile_strings_are_data(page: Page) -> None:

@@ -1,0 +1,54 @@
+"""`coursepack report`: a selection to look at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.options import AsJson, Debug, Run, Selection, example
+from cluster.cli.output import command
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=example(
+        "coursepack report run/ --selection top600k",
+        "coursepack report run/ --selection top600k --compare random600k",
+    )
+)
+def report(
+    run: Run,
+    selection: Selection,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", metavar="NAME", help="Show what only one of two selections has."),
+    ] = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option("--student", metavar="DIR", help="Show how a student trained; repeatable."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="The HTML file; in the run's report folder."),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Draw a selection: numbers, figures, galleries, in one self-contained HTML file."""
+    with command("report", as_json=as_json, debug=debug) as output:
+        from cluster.verbs.report import report as run_report
+
+        warnings: list[str] = []
+        path = run_report(
+            run,
+            selection=selection,
+            compare=compare,
+            students=student or (),
+            out=out,
+            on_warning=warnings.append,
+        )
+        for warning in warnings:
+            output.say(f"warning: {warning}")
+        output.finish({"report": path, "warnings": warnings}, text=[f"report: {path}"])

@@ -1,0 +1,27 @@
+"""`coursepack report` on a run with made-up scores."""
+
+import pytest
+from typer.testing import CliRunner
+
+from cluster.cli.main import app
+from tests.support.runs import write_run
+
+
+def _invoke(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_run(tmp_path / "run").root
+
+
+def test_report_goes_where_it_is_asked_to(run, tmp_path):
+    _invoke("select", run, "--recipe", "dfnd", "--name", "top", "--n", 50)
+    out = tmp_path / "page.html"
+    result = _invoke("report", run, "--selection", "top", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"report: {out}\n"
+    assert "<html" in out.read_text()
+    missing = _invoke("report", run, "--selection", "other")
+    assert (missing.exit_code, missing.stdout) == (2, "")
