@@ -34,8 +34,13 @@ def config_markdown() -> str:
     ]
     for title, model in PAGES:
         lines += ["", f"## {title}", "", *_table(model)]
+        told: set[tuple[str, type[BaseModel]]] = (
+            set()
+        )  # kinds of a section share some of its fields
         for path, inner in sections(model):
-            lines += ["", f"### {path}", "", *_intro(inner), *_table(inner)]
+            if (path, inner) not in told:
+                lines += ["", f"### {path}", "", *_intro(inner), *_table(inner)]
+            told.add((path, inner))
     return "\n".join(lines) + "\n"
 
 

@@ -15,10 +15,11 @@ from distiller.losses.hard import (
     known_label_cross_entropy,
     pseudo_labels,
 )
-from distiller.losses.kd import kd_loss, kd_values
+from distiller.losses.kd import kd_values
 from distiller.losses.noisy import noisy_cross_entropy
 from distiller.losses.reduction import weighted_mean
 from distiller.losses.robust import class_loss_sums, weighted_loss
+from distiller.matching import match_loss
 from distiller.objective_options import (
     KdOptions,
     NoisyOptions,
@@ -37,8 +38,9 @@ class LossParts:
     """Scalar to minimise; carries the gradient."""
 
     parts: dict[str, Tensor]
-    """Unweighted scalars without gradient, by name: kd, label_ce, pseudo_label_ce, noisy_ce,
-    robust_kd (with the weights that won), class_kd (with the nominal ones)."""
+    """Unweighted scalars without gradient, by name: label_ce, pseudo_label_ce, noisy_ce, those of
+    `distiller.matching`, robust_kd (with the weights that won), class_kd (with the nominal
+    ones)."""
 
     figures: dict[str, Tensor] = field(default_factory=dict)
     """Further scalars for the log, which are no losses."""
@@ -168,14 +170,15 @@ class Objective:
                 parts["noisy_ce"] = total.detach()
         kd_weight = 1.0 if isinstance(options, KdOptions) else options.kd_weight
         if kd_weight > 0:
-            kd = kd_loss(
+            match, match_parts = match_loss(
+                options.match,
                 student_logits_NC,
                 _given(teacher_logits_NC, "teacher logits"),
                 temperature=options.temperature,
                 weights_N=weights_N,
             )
-            parts["kd"] = kd.detach()
-            total = kd_weight * kd if total is None else total + kd_weight * kd
+            parts |= match_parts
+            total = kd_weight * match if total is None else total + kd_weight * match
         assert total is not None  # every kind has a term of weight above 0
         return LossParts(total=total, parts=parts)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from distiller.matching import KdMatch, MatchOptions
 from distiller.options import Options
 from distiller.robust_options import RobustOptions
 
@@ -68,6 +69,9 @@ class KdOptions(Options):
     temperature: float = Field(default=4.0, gt=0)
     """T of KD_T."""
 
+    match: MatchOptions = KdMatch()
+    """What stands in the place of KD_T; its `kind` is kd, standardised, dist or decoupled."""
+
 
 class PseudoLabelOptions(Options):
     """Learn the teacher's hard decision: loss = CE(s, y_hat) + kd_weight * KD_T."""
@@ -81,6 +85,9 @@ class PseudoLabelOptions(Options):
     temperature: float = Field(default=4.0, gt=0)
     """T of KD_T."""
 
+    match: MatchOptions = KdMatch()
+    """What stands in the place of KD_T; its `kind` is kd, standardised, dist or decoupled."""
+
 
 class NoisyOptions(Options):
     """DFND's noisy distillation: loss = CE(Q softmax(s), y_hat) + kd_weight * KD_T."""
@@ -93,6 +100,9 @@ class NoisyOptions(Options):
 
     temperature: float = Field(default=2.0, gt=0)
     """T of KD_T."""
+
+    match: MatchOptions = KdMatch()
+    """What stands in the place of KD_T; its `kind` is kd, standardised, dist or decoupled."""
 
     transition: TransitionOptions = TransitionOptions()
     """Where Q starts and what of it is learned."""
@@ -112,6 +122,9 @@ class SupervisedOptions(Options):
 
     temperature: float = Field(default=4.0, gt=0)
     """T of KD_T."""
+
+    match: MatchOptions = KdMatch()
+    """What stands in the place of KD_T; its `kind` is kd, standardised, dist or decoupled."""
 
 
 ObjectiveOptions = Annotated[
