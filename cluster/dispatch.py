@@ -1,217 +1,224 @@
-"""The scheduling loop, once, for every kind of worker: feed, collect, replace the dead, quarantine.
+"""The scheduling loop, once, for every kind of worker: feed, collect, watch, replace, quarantine.
 
-The loop holds names, paths and counters only. How workers are started and talked to is the
-business of a `WorkerPool`: local processes, Ray actors, or this very process.
+The loop holds names, paths and counters only, and it never waits for a worker without a limit: who
+gives no sign of life, or makes no progress, is ended and replaced, and its task goes to another.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+import time
+from collections.abc import Iterable, Iterator
 
-from cluster.retry import Failure
-from cluster.stage import Task, TaskResult
-from shards.errors import CoursepackError
+from cluster.backlog import Backlog
+from cluster.crew import Crew
+from cluster.leases import LeasePolicy, Leases, Overdue
+from cluster.outcomes import (
+    Finished,
+    InHand,
+    Outcome,
+    Quarantined,
+    Repeated,
+    RunAborted,
+    Standing,
+    Waiting,
+)
+from cluster.retry import MAX_TRIES, Failure
+from cluster.stage import SuspectTask, Task
+from cluster.worker_pool import (
+    CannotOpen,
+    Died,
+    Done,
+    PoolEvent,
+    Raised,
+    Ready,
+    WorkerPool,
+)
 
-MAX_TRIES = 3
-"""A task that failed, or took its worker down, this often is quarantined."""
+__all__ = [
+    "CannotOpen", "Died", "Done", "Finished", "LeasePolicy", "Outcome", "PoolEvent", "Quarantined",
+    "Raised", "Ready", "Repeated", "RunAborted", "Standing", "Waiting", "WorkerPool", "dispatch",
+]  # fmt: skip
 
-TASKS_IN_FLIGHT = 2
-"""Per worker: one running and one waiting, so that no worker idles for a round trip."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A started worker has opened its stage and takes tasks from now on."""
-
-    worker: int
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Nothing happened for a while, and why; for the log."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """A worker finished the oldest of its tasks."""
-
-    worker: int
-    result: TaskResult
-
-
-@dataclass(frozen=True)
-class Raised:
-    """The oldest task of a worker raised."""
-
-    worker: int
-    failure: Failure
+TELL_EVERY_S = 10.0
+GROW_EVERY_S = 15.0
+SILENT_AFTER_S = 30.0
 
 
-@dataclass(frozen=True)
-class CannotOpen:
-    """A worker could not open the stage: no other could."""
-
-    worker: int
-    failure: Failure
-
-
-@dataclass(frozen=True)
-class Died:
-    """A worker is gone, together with whatever it was doing."""
-
-    worker: int
-    reason: str
-
-
-PoolEvent = Ready | Waiting | Done | Raised | CannotOpen | Died
-
-
-class WorkerPool(Protocol):
-    """Workers by number. Each runs the tasks submitted to it one after the other, in order."""
-
-    def start(self) -> int:
-        """Start a worker; a `Ready` follows once it is there, which may take its time."""
-        ...
-
-    def submit(self, worker: int, task: Task) -> None: ...
-
-    def wait(self) -> PoolEvent:
-        """Block until something happened to any worker."""
-        ...
-
-    def close(self) -> None:
-        """Stop every worker at once; tasks that were running are lost and harmless."""
-        ...
-
-
-@dataclass(frozen=True)
-class Finished:
-    """Outcome of a task: its outputs are in place."""
-
-    task: Task
-    result: TaskResult
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """Outcome of a task that cannot be done: why, and after how many tries."""
-
-    task: Task
-    failure: Failure
-    tries: int
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """Not an outcome: a task goes round again, and why. For the log."""
-
-    task: Task
-    failure: Failure
-    tries: int
-
-
-Outcome = Finished | Quarantined | Repeated | Waiting
-
-
-class RunAborted(CoursepackError):
-    """A failure that every task would share: wrong weights, wrong configuration, disk full."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-        self.exit_code = 2 if failure.kind == "UsageError" else 1
-
-
-@dataclass
-class _Crew:
-    """The tasks that each worker has in hand, oldest first.
-
-    A worker joins when it is ready, not when it is asked for: on a crowded cluster it may have to
-    wait for room, and tasks given to it would wait as well while others idle.
-    """
-
-    tasks: dict[int, deque[Task]] = field(default_factory=dict)
-
-    starting: set[int] = field(default_factory=set)
-
-    def idlest(self, waiting: int) -> int | None:
-        """The worker with the shortest queue that may take one of `waiting` tasks, if any.
-
-        One task is kept back for each worker that is still starting: a few shards must not all
-        queue behind the first worker that is ready.
-        """
-        worker = min(self.tasks, key=lambda number: len(self.tasks[number]), default=None)
-        if worker is None or len(self.tasks[worker]) >= TASKS_IN_FLIGHT:
-            return None
-        return None if self.tasks[worker] and waiting <= len(self.starting) else worker
-
-    @property
-    def busy(self) -> bool:
-        return any(self.tasks.values())
-
-
-def dispatch(pool: WorkerPool, tasks: Sequence[Task], *, workers: int) -> Iterator[Outcome]:
+def dispatch(
+    pool: WorkerPool,
+    tasks: Iterable[Task],
+    *,
+    workers: int,
+    elastic: bool = False,
+    leases: LeasePolicy | None = None,
+) -> Iterator[Outcome]:
     """Run every task on `workers` workers, largest first, and yield what became of each.
+
+    Args:
+        elastic: Use room that appears while it runs: machines that join get workers.
+        leases: How long a worker is waited for.
 
     Raises:
         RunAborted: for a failure that every task would share; what is done stays done.
     """
-    waiting = deque(sorted(tasks, key=lambda task: (-task.num_bytes, task.name)))
-    tries: dict[str, int] = {}
-    crew = _Crew()
-    idle_deaths = 0
-    for _ in range(min(workers, len(waiting))):
-        crew.starting.add(pool.start())
-    while waiting or crew.busy:
-        while waiting and (worker := crew.idlest(len(waiting))) is not None:
-            crew.tasks[worker].append(task := waiting.popleft())
-            pool.submit(worker, task)
-        event = pool.wait()
+    loop = _Loop(pool, tasks, workers, elastic, leases or LeasePolicy())
+    while loop.unfinished:
+        yield from loop.step()
+
+
+class _Loop:
+    """State of one dispatch."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        tasks: Iterable[Task],
+        workers: int,
+        elastic: bool,
+        policy: LeasePolicy,
+    ) -> None:
+        self._pool = pool
+        self._backlog = Backlog(tasks)
+        self._crew = Crew()
+        self._leases = Leases(policy)
+        self._look_every_s = policy.look_every_s
+        self._workers = workers
+        self._elastic = elastic
+        self._doomed: dict[int, Overdue] = {}
+        self._idle_deaths = self._deaths = 0
+        self._heard = self._looked = self._told = self._grown = time.monotonic()
+        self._hire()
+
+    @property
+    def unfinished(self) -> int:
+        return len(self._backlog) + self._crew.in_hand
+
+    def step(self) -> Iterator[Outcome]:
+        """Give out what can be given out, then wait for one event."""
+        now = time.monotonic()
+        ready = self._backlog.ready(now)
+        while ready and (worker := self._crew.next_for(ready)) is not None:
+            self._give(worker, self._backlog.take(), now)
+            ready -= 1
+        event = self._pool.wait(self._patience_s(now))
+        now = time.monotonic()
+        if event is not None:
+            self._heard = now
+            yield from self._handle(event, now)
+        if now - self._looked >= self._look_every_s:
+            self._looked = now
+            self._look(now)
+            yield from self._tell(now)
+
+    def _patience_s(self, now: float) -> float:
+        until = self._looked + self._look_every_s
+        pause = self._backlog.next_pause_ends()
+        return max(0.01, min(until, pause or until) - now)
+
+    def _handle(self, event: PoolEvent, now: float) -> Iterator[Outcome]:
         if isinstance(event, Ready):
-            crew.starting.discard(event.worker)
-            crew.tasks[event.worker] = deque()
-            continue
-        if isinstance(event, Waiting):
-            yield event
-            continue
-        if isinstance(event, CannotOpen):
+            self._crew.join(event.worker)
+            self._leases.ready(event.worker)
+        elif isinstance(event, CannotOpen):
             raise RunAborted(event.failure)
-        if isinstance(event, Done):
-            idle_deaths = 0
-            yield Finished(crew.tasks[event.worker].popleft(), event.result)
-            continue
-        if isinstance(event, Died):
-            crew.starting.discard(event.worker)
-            in_hand = crew.tasks.pop(event.worker, deque())
+        elif isinstance(event, Done):
+            self._idle_deaths = 0
+            task = self._crew.take_back(event.worker, event.result.name)
+            self._ended(event.worker, now, learn=True)
+            self._backlog.finished(task)
+            for more in event.result.follow_up:
+                self._backlog.add(more)
+            if event.result.follow_up:
+                self._hire()
+            yield Finished(task, event.result)
+        elif isinstance(event, Raised):
+            if event.failure.verdict == "abort":
+                raise RunAborted(event.failure)
+            task = self._crew.take_back(event.worker)
+            self._ended(event.worker, now, learn=False)
+            yield self._failed(task, event.failure, now)
+        else:
+            yield from self._bury(event, now)
+
+    def _bury(self, event: Died, now: float) -> Iterator[Outcome]:
+        self._deaths += 1
+        in_hand = self._crew.leave(event.worker)
+        self._leases.drop(event.worker)
+        overdue = self._doomed.pop(event.worker, None)
+        kind = overdue.kind if overdue else event.kind
+        reason = overdue.reason if overdue else event.reason
+        if not in_hand and kind != "NodeLost":
             # A task that kills its worker is counted below; a worker that dies without any is
             # broken itself, and so would be those after it.
-            idle_deaths += not in_hand
-            failure = Failure("retry", "WorkerDied", event.reason, "")
-            if idle_deaths >= MAX_TRIES * workers:
-                raise RunAborted(Failure("abort", "WorkerDied", _hopeless(event.reason), ""))
-            suspect = in_hand.popleft() if in_hand else None
-            # Tasks that only waited behind the suspect did nothing wrong: no try is counted.
-            waiting.extendleft(reversed(in_hand))
-            if waiting or suspect is not None:
-                crew.starting.add(pool.start())
-        else:
-            failure = event.failure
-            if failure.verdict == "abort":
-                raise RunAborted(failure)
-            suspect = crew.tasks[event.worker].popleft()
-        if suspect is None:
-            continue
-        tries[suspect.name] = tries.get(suspect.name, 0) + 1
-        if failure.verdict == "quarantine" or tries[suspect.name] >= MAX_TRIES:
-            yield Quarantined(suspect, failure, tries.pop(suspect.name))
-        else:
-            waiting.append(suspect)
-            yield Repeated(suspect, failure, tries[suspect.name])
+            self._idle_deaths += 1
+            if self._idle_deaths >= MAX_TRIES * self._workers:
+                raise RunAborted(Failure("abort", kind, _hopeless(reason), ""))
+        suspect = in_hand.popleft() if in_hand else None
+        for task in in_hand:  # these only waited behind the suspect and did nothing wrong
+            self._backlog.add(task)
+        if suspect is not None:
+            if event.crumbs and isinstance(suspect, SuspectTask):
+                suspect = suspect.with_suspects(tuple(crumb.index for crumb in event.crumbs))
+            outcome = self._failed(suspect, Failure("retry", kind, reason, ""), now)
+            if isinstance(outcome, Quarantined):
+                outcome = Quarantined(suspect, outcome.failure, outcome.tries, event.crumbs)
+            yield outcome
+        self._hire()
+
+    def _failed(self, task: Task, failure: Failure, now: float) -> Quarantined | Repeated:
+        tries, again = self._backlog.failed(task, failure, now)
+        return Repeated(task, failure, tries) if again else Quarantined(task, failure, tries)
+
+    def _give(self, worker: int, task: Task, now: float) -> None:
+        self._pool.submit(worker, task)
+        if self._crew.give(worker, task):
+            self._leases.begin(worker, task.num_bytes, now)
+
+    def _ended(self, worker: int, now: float, *, learn: bool) -> None:
+        self._leases.end(worker, now, learn=learn)
+        following = self._crew.oldest(worker)
+        if following is not None:
+            self._leases.begin(worker, following.num_bytes, now)
+
+    def _hire(self) -> None:
+        """Start workers up to the number asked for, and no more than there are tasks."""
+        while self._crew.size < min(self._workers, self.unfinished):
+            worker = self._pool.start()
+            self._crew.starting.add(worker)
+            self._leases.start(worker, time.monotonic())
+
+    def _look(self, now: float) -> None:
+        """Give up workers whose lease has run out; take on more where there is room."""
+        self._leases.see(self._pool.pulses(self._leases.to_look_at(now)), now)
+        for overdue in self._leases.overdue(now):
+            if overdue.worker not in self._doomed:
+                self._doomed[overdue.worker] = overdue
+                self._pool.kill(overdue.worker, overdue.reason)
+        if self._elastic and now - self._grown >= GROW_EVERY_S:
+            self._grown = now
+            room = self._pool.room()
+            if room is not None and room > self._workers:
+                self._workers = room
+                self._hire()
+
+    def _tell(self, now: float) -> Iterator[Outcome]:
+        if now - self._heard >= SILENT_AFTER_S and not any(self._leases.running(now)):
+            self._heard = now
+            yield Waiting(self._pool.why_silent())
+        if now - self._told >= TELL_EVERY_S:
+            self._told = now
+            oldest: dict[int, Task] = dict(self._crew.working())
+            yield Standing(
+                workers=len(self._crew.tasks),
+                starting=len(self._crew.starting),
+                waiting=len(self._backlog),
+                in_hand=tuple(
+                    InHand(worker, oldest[worker], seconds, units)
+                    for worker, seconds, units in self._leases.running(now)
+                    if worker in oldest
+                ),
+                deaths=self._deaths,
+            )
 
 
 def _hopeless(reason: str) -> str:

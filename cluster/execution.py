@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from cluster.dispatch import WorkerPool
+from cluster.dispatch import Outcome, dispatch
+from cluster.leases import LeasePolicy
 from cluster.local_executor import InlinePool, ProcessPool
 from cluster.provenance import usable_cores
-from cluster.stage import Stage
+from cluster.stage import Stage, Task
+from cluster.worker_pool import WorkerPool
 from shards.errors import UsageError
 
 Executor = Literal["local", "ray", "inline"]
@@ -29,6 +31,10 @@ class ExecutionConfig:
         batch_size: Images per forward pass. Kept by a run: results on CPU are byte-identical for
             one batch size, whatever the number of workers and threads.
         device: `cpu` or `cuda`; None = cuda where there is one.
+        memory: Bytes that one Ray actor claims, so that Ray does not crowd a node; None = none.
+        stall_s: A worker whose task makes no progress for this long, and for ten times what such
+            tasks took so far, is ended and replaced; None = 600.
+        silence_s: The same for one whose process gives no sign of life; None = 120.
     """
 
     executor: Executor | None = None
@@ -37,9 +43,12 @@ class ExecutionConfig:
     threads: int | None = None
     batch_size: int | None = None
     device: str | None = None
+    memory: int | None = None
+    stall_s: float | None = None
+    silence_s: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("actors", "threads", "batch_size"):
+        for name in ("actors", "threads", "batch_size", "memory", "stall_s", "silence_s"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}; it must be at least 1")
@@ -61,13 +70,21 @@ class ExecutionConfig:
 
 @dataclass(frozen=True)
 class Plan:
-    """An `ExecutionConfig` with every choice made."""
+    """An `ExecutionConfig` with every choice made.
+
+    Attributes:
+        elastic: Nobody fixed the number of workers: machines that join get some.
+        memory: Bytes that one Ray actor claims.
+    """
 
     executor: Executor
     address: str | None
     actors: int
     threads: int
     device: str
+    elastic: bool = False
+    memory: int = 0
+    leases: LeasePolicy = field(default_factory=LeasePolicy)
 
     @property
     def gpus_per_actor(self) -> float:
@@ -94,7 +111,8 @@ def make_plan(config: ExecutionConfig, *, device: str) -> Plan:
     else:
         threads = config.threads or min(LOCAL_CPU_THREADS, usable_cores())
         actors = config.actors or max(1, usable_cores() // threads)
-    return Plan(executor, None, 1 if executor == "inline" else actors, threads, device)
+    actors = 1 if executor == "inline" else actors
+    return Plan(executor, None, actors, threads, device, leases=_leases(config))
 
 
 def _ray_plan(config: ExecutionConfig, device: str) -> Plan:
@@ -103,13 +121,30 @@ def _ray_plan(config: ExecutionConfig, device: str) -> Plan:
     ray = connect(config.address)
     gpus = 1.0 if device.startswith("cuda") else 0.0
     threads = config.threads or (cpus_per_gpu(ray) if gpus else 1)
-    slots = actor_slots(ray, ActorResources(num_cpus=threads, num_gpus=gpus))
+    memory = config.memory or 0
+    slots = actor_slots(ray, ActorResources(num_cpus=threads, num_gpus=gpus, memory=memory))
     if slots == 0:
+        claim = f"{threads} CPUs and {gpus:.0f} GPUs"
+        claim += f" and {memory:,} bytes of memory" if memory else ""
         raise UsageError(
-            f"no node of the Ray cluster offers {threads} CPUs and {gpus:.0f} GPUs for one worker; "
+            f"no node of the Ray cluster offers {claim} for one worker; "
             "lower --threads, or use --device cpu"
         )
-    return Plan("ray", config.address, config.actors or slots, threads, device)
+    return Plan(
+        "ray",
+        config.address,
+        config.actors or slots,
+        threads,
+        device,
+        elastic=config.actors is None,
+        memory=memory,
+        leases=_leases(config),
+    )
+
+
+def _leases(config: ExecutionConfig) -> LeasePolicy:
+    given = {"stall_s": config.stall_s, "silence_s": config.silence_s}
+    return LeasePolicy(**{name: value for name, value in given.items() if value is not None})
 
 
 @contextmanager
@@ -123,12 +158,19 @@ def worker_pool(plan: Plan, stage: Stage) -> Iterator[WorkerPool]:
     else:
         from cluster.ray_executor import ActorResources, RayPool, connect
 
-        resources = ActorResources(num_cpus=plan.threads, num_gpus=plan.gpus_per_actor)
+        resources = ActorResources(
+            num_cpus=plan.threads, num_gpus=plan.gpus_per_actor, memory=plan.memory
+        )
         pool = RayPool(connect(plan.address), stage, resources=resources)
     try:
         yield pool
     finally:
         pool.close()
+
+
+def run_tasks(pool: WorkerPool, tasks: Iterable[Task], plan: Plan) -> Iterator[Outcome]:
+    """`dispatch` as the plan says."""
+    return dispatch(pool, tasks, workers=plan.actors, elastic=plan.elastic, leases=plan.leases)
 
 
 def choose_device(config: ExecutionConfig) -> str:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import subprocess
 import sys
+import time
+from collections.abc import Collection, Mapping
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
-from cluster.dispatch import CannotOpen, Died, Done, PoolEvent, Raised, Ready
+from cluster.board import Board, Pulse, nameless_board
+from cluster.code_fingerprint import code_fingerprint
 from cluster.retry import Failure, flatten
 from cluster.stage import Stage, Task, Worker
+from cluster.worker_pool import CannotOpen, Died, Done, PoolEvent, Raised, Ready
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment of a worker that says how many threads its maths libraries may use."""
+
+_BURIAL_S = 10.0
+"""A killed process that hangs in its file system is left to it after this long."""
 
 
 class ProcessPool:
@@ -28,7 +36,8 @@ class ProcessPool:
     """
 
     def __init__(self, stage: Stage, *, threads: int, devices: int = 0) -> None:
-        self._stage = stage
+        self._stage = pickle.dumps(stage)
+        self._code = code_fingerprint()
         self._environment = os.environ | {
             **dict.fromkeys(THREAD_VARIABLES, str(threads)),
             # What the driver can import, the worker can: stages are found by module name.
@@ -37,38 +46,60 @@ class ProcessPool:
         self._devices = devices
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._connections: dict[int, Connection] = {}
+        self._boards: dict[int, Board] = {}
+        self._numbers: dict[Connection, int] = {}
         self._next = 0
 
     def start(self) -> int:
         ours, theirs = Pipe()
+        board, descriptor = nameless_board()
         number, self._next = self._next, self._next + 1
         process = subprocess.Popen(
-            [sys.executable, "-m", "cluster.local_worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "cluster.local_worker", str(theirs.fileno()), str(descriptor)],
+            pass_fds=[theirs.fileno(), descriptor],
             env=self._environment | self._device_of(number),
             stdin=subprocess.DEVNULL,
             stdout=2,  # standard output belongs to the driver's result, progress goes beside it
         )
         theirs.close()
+        os.close(descriptor)
         self._processes[number], self._connections[number] = process, ours
+        self._boards[number], self._numbers[ours] = board, number
         with contextlib.suppress(ConnectionError):  # already dead: `wait` will see it
-            ours.send(self._stage)
+            ours.send((self._code, self._stage))
         return number
 
     def submit(self, worker: int, task: Task) -> None:
         with contextlib.suppress(ConnectionError, KeyError):  # dead: as in `start`
             self._connections[worker].send(task)
 
-    def wait(self) -> PoolEvent:
-        by_connection = {connection: number for number, connection in self._connections.items()}
-        ready = wait(list(by_connection))[0]
-        assert isinstance(ready, Connection)
-        number = by_connection[ready]
+    def wait(self, timeout_s: float) -> PoolEvent | None:
+        if not self._numbers:
+            time.sleep(timeout_s)
+            return None
+        ready = wait(list(self._numbers), timeout_s)
+        if not ready:
+            return None
+        connection = ready[0]
+        assert isinstance(connection, Connection)
+        number = self._numbers[connection]
         try:
-            kind, content = ready.recv()
+            kind, content = connection.recv()
         except (EOFError, OSError):  # closed, reset, or cut in the middle of a message
-            return Died(number, self._bury(number))
+            return self._bury(number)
         return as_event(number, kind, content)
+
+    def pulses(self, workers: Collection[int]) -> Mapping[int, Pulse]:
+        return {number: self._boards[number].pulse() for number in workers}
+
+    def kill(self, worker: int, reason: str) -> None:
+        self._processes[worker].kill()  # the end of its connection then ends a `wait`
+
+    def room(self) -> int | None:
+        return None
+
+    def why_silent(self) -> str:
+        return f"{len(self._processes)} worker processes are starting"
 
     def close(self) -> None:
         for process in self._processes.values():
@@ -84,12 +115,21 @@ class ProcessPool:
         gpu = number % self._devices
         return {"CUDA_VISIBLE_DEVICES": visible[gpu] if gpu < len(visible) else str(gpu)}
 
-    def _bury(self, number: int) -> str:
-        self._connections.pop(number).close()
-        code = self._processes.pop(number).wait()
-        if code < 0:
-            return f"worker process {number} was killed by signal {-code}"
-        return f"worker process {number} exited with status {code}"
+    def _bury(self, number: int) -> Died:
+        connection = self._connections.pop(number)
+        del self._numbers[connection]
+        connection.close()
+        process = self._processes.pop(number)
+        try:
+            code = process.wait(_BURIAL_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # it closed its connection and goes on, or hangs inside the kernel
+            code = 0
+        board = self._boards.pop(number)
+        crumbs = board.crumbs()
+        board.close()
+        reason = f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
+        return Died(number, f"worker process {number} {reason}", crumbs=crumbs)
 
 
 def as_event(worker: int, kind: str, content: Any) -> PoolEvent:
@@ -116,18 +156,33 @@ class InlinePool:
     def submit(self, worker: int, task: Task) -> None:
         self._tasks.append(task)
 
-    def wait(self) -> PoolEvent:
+    def wait(self, timeout_s: float) -> PoolEvent | None:
         if self._worker is None:
             try:
                 self._worker = self._stage.open()
             except Exception as error:  # reported like any worker's
                 return CannotOpen(0, flatten(error))
             return Ready(0)
+        if not self._tasks:
+            time.sleep(timeout_s)
+            return None
         task = self._tasks.pop(0)
         try:
             return Done(0, self._worker.run(task))
         except Exception as error:  # judged by the dispatcher like any worker's
             return Raised(0, flatten(error))
+
+    def pulses(self, workers: Collection[int]) -> Mapping[int, Pulse]:
+        return {}  # nobody is left to watch this process while it works
+
+    def kill(self, worker: int, reason: str) -> None:
+        raise AssertionError("a worker without a pulse is never given up")
+
+    def room(self) -> int | None:
+        return None
+
+    def why_silent(self) -> str:
+        return "tasks pause before they are tried again"
 
     def close(self) -> None:
         if self._worker is not None:

@@ -54,6 +54,16 @@ class ExecutionSection(_Section):
     device: str | None = None
     """cpu or cuda; null = cuda where there is one."""
 
+    memory: int | None = Field(default=None, ge=1)
+    """Bytes that one Ray actor claims; null = none is claimed."""
+
+    stall_s: float | None = Field(default=None, ge=1)
+    """A worker whose task makes no progress for this many seconds, and for ten times what such
+    tasks took so far, is ended and replaced; null = 600."""
+
+    silence_s: float | None = Field(default=None, ge=1)
+    """The same for a worker process that gives no sign of life; null = 120."""
+
     def to_config(self) -> ExecutionConfig:
         return ExecutionConfig(**self.model_dump())
 

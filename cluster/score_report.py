@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from cluster.bad_budget import BadBudget
-from cluster.dispatch import Finished, Outcome, Quarantined, Waiting
+from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, Waiting
 from cluster.metrics import Throughput, sum_counters
 from cluster.pool_manifest import PoolState
 from cluster.runs import Run
@@ -72,7 +72,9 @@ class Tally:
         if isinstance(outcome, Quarantined):
             self.quarantined.append(outcome)
             return _describe(outcome)
-        return f"part {outcome.task.name} goes round again: {outcome.failure.message}"
+        if isinstance(outcome, Repeated):
+            return f"part {outcome.task.name} goes round again: {outcome.failure.message}"
+        return ""
 
     def quarantined_list(self) -> list[dict[str, Any]]:
         return [

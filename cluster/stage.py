@@ -8,7 +8,9 @@ unchanged in this process, in local worker processes and in Ray actors.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
+
+from cluster.board import Board
 
 
 class Task(Protocol):
@@ -25,11 +27,25 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What comes back to the driver: paths and counters, never rows or pixels."""
+    """What comes back to the driver: paths and counters, never rows or pixels.
+
+    Attributes:
+        follow_up: Tasks that this one found necessary; they join the run.
+    """
 
     name: str
     paths: tuple[str, ...] = ()
     counters: dict[str, float] = field(default_factory=dict)
+    follow_up: tuple[Task, ...] = ()
+
+
+@runtime_checkable
+class SuspectTask(Protocol):
+    """A task that can be done with care once its worker died over it."""
+
+    def with_suspects(self, indexes: tuple[int, ...]) -> Task:
+        """The same task, told which images were being decoded at that moment."""
+        ...
 
 
 T_contra = TypeVar("T_contra", bound=Task, contravariant=True)
@@ -41,6 +57,16 @@ class Worker(Protocol[T_contra]):
     def run(self, task: T_contra) -> TaskResult: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A worker that tells how far it is; it is never taken for a stuck one while it gets on."""
+
+    def report_to(self, board: Board) -> None:
+        """Called once, after `open`: `board.progress(n)` for every `n` images done, and
+        `board.begin(...)`, `board.end()` around work that a single image can crash."""
+        ...
 
 
 class Stage(Protocol[T_contra]):

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.dispatch import Finished, Quarantined, dispatch
-from cluster.execution import ExecutionConfig, Plan, make_plan, worker_pool
+from cluster.dispatch import Finished, Quarantined
+from cluster.execution import ExecutionConfig, Plan, make_plan, run_tasks, worker_pool
 from cluster.export_plan import locate
 from cluster.export_stage import AssembleTask, ExportStage, SpillTask
 from cluster.export_tasks import assemble_tasks, ordered, shard_name, spill_tasks
@@ -196,7 +196,7 @@ def _run(
     if not waiting:
         return
     with worker_pool(plan, stage) as pool:
-        for outcome in dispatch(pool, waiting, workers=plan.actors):
+        for outcome in run_tasks(pool, waiting, plan):
             if isinstance(outcome, Quarantined):
                 raise CoursepackError(
                     f"{outcome.task.name}: {outcome.failure.message} (what is exported stays; "

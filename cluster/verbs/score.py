@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from cluster.bad_budget import BadBudget
-from cluster.dispatch import dispatch
-from cluster.execution import ExecutionConfig, Plan, choose_device, make_plan, worker_pool
+from cluster.execution import (
+    ExecutionConfig,
+    Plan,
+    choose_device,
+    make_plan,
+    run_tasks,
+    worker_pool,
+)
 from cluster.ledger import short_hash
 from cluster.metrics import Throughput, throughput
 from cluster.out_folder import refuse_no_folder
@@ -198,7 +204,7 @@ def _run_parts(
     for note in (*warnings, _start_note(plan, len(tasks))):
         on_progress(Progress(kept, total, note=note))
     with worker_pool(plan, stage) as pool:
-        for outcome in dispatch(pool, tasks, workers=plan.actors):
+        for outcome in run_tasks(pool, tasks, plan):
             note = tally.add(outcome)
             images = int(tally.counters.get("images", 0))
             on_progress(Progress(kept + tally.num_bytes, total, images=images, note=note))

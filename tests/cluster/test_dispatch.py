@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from cluster.board import Pulse
 from cluster.dispatch import Done, Finished, PoolEvent, Ready, dispatch
 from cluster.stage import Task, TaskResult
 
@@ -31,8 +33,20 @@ class LatePool:
         self.given[worker].append(task.name)
         self._events.append(Done(worker, TaskResult(task.name)))
 
-    def wait(self) -> PoolEvent:
+    def wait(self, timeout_s: float) -> PoolEvent | None:
         return self._events.popleft()
+
+    def pulses(self, workers: Collection[int]) -> Mapping[int, Pulse]:
+        return {}
+
+    def kill(self, worker: int, reason: str) -> None:
+        raise AssertionError
+
+    def room(self) -> int | None:
+        return None
+
+    def why_silent(self) -> str:
+        return ""
 
     def close(self) -> None:
         pass

@@ -10,16 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, RunAborted, dispatch
+from cluster.dispatch import (
+    Finished,
+    LeasePolicy,
+    Outcome,
+    Quarantined,
+    Repeated,
+    RunAborted,
+    dispatch,
+)
 from cluster.local_executor import InlinePool, ProcessPool
 from cluster.stage import Stage
 from tests.support.stages import ToyStage, ToyTask, folder_results
 
 
-def run(stage: Stage, tasks: list[ToyTask], *, workers: int = 2) -> list[Outcome]:
+def run(
+    stage: Stage, tasks: list[ToyTask], *, workers: int = 2, leases: LeasePolicy | None = None
+) -> list[Outcome]:
     pool = ProcessPool(stage, threads=1)
     try:
-        return list(dispatch(pool, tasks, workers=workers))
+        return list(dispatch(pool, tasks, workers=workers, leases=leases))
     finally:
         pool.close()
 
@@ -96,3 +106,42 @@ def test_many_shards_that_kill_their_worker_are_all_quarantined(tmp_path: Path) 
     outcomes = run(ToyStage(), [*tasks, ToyTask("fine", str(tmp_path), num_bytes=0)], workers=1)
     assert names(outcomes, Quarantined) == {task.name for task in tasks}
     assert names(outcomes, Finished) == {"fine"}
+
+
+def test_stuck_and_stopped_workers_are_replaced_and_a_slow_one_is_not(tmp_path: Path) -> None:
+    behaviours = {"hangs": "hang-once", "stops": "stop-once", "slow": "slow", "fine": "ok"}
+    tasks = [ToyTask(name, str(tmp_path), what) for name, what in behaviours.items()]
+    # While nothing has ended yet, three times as long: so the slow one, whose every step takes
+    # 0.25 s and which takes 2 s in all, is in no danger, and the stuck one is found in a second.
+    policy = LeasePolicy(stall_s=0.5, silence_s=3.0, slack=1.0)
+    outcomes = run(ToyStage(), tasks, workers=4, leases=policy)
+    assert names(outcomes, Finished) == set(behaviours)
+    repeated = {o.task.name: o.failure.kind for o in outcomes if isinstance(o, Repeated)}
+    assert repeated == {"hangs": "WorkerStuck", "stops": "WorkerSilent"} or repeated == {
+        "hangs": "WorkerStuck", "stops": "WorkerStuck",
+    }  # fmt: skip
+    assert folder_results(tmp_path)["slow"] == "0", "it got on, so it was left alone"
+
+
+def test_a_task_that_killed_its_worker_learns_which_image_was_being_decoded(
+    tmp_path: Path,
+) -> None:
+    outcomes = run(ToyStage(), [ToyTask("a", str(tmp_path), "poison")], workers=1)
+    (repeated,) = (outcome for outcome in outcomes if isinstance(outcome, Repeated))
+    assert "signal 11" in repeated.failure.message
+    (finished,) = (outcome for outcome in outcomes if isinstance(outcome, Finished))
+    assert finished.result.counters["suspects"] == 42
+
+
+def test_a_task_may_bring_others(tmp_path: Path) -> None:
+    outcomes = run(ToyStage(), [ToyTask("a", str(tmp_path), "two-steps")])
+    assert names(outcomes, Finished) == {"a", "a-more"}
+
+
+def test_a_worker_with_other_code_does_not_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.local_executor.code_fingerprint", lambda: "0" * 64)
+    with pytest.raises(RunAborted, match="is not the driver's") as caught:
+        run(ToyStage(), [ToyTask("a", str(tmp_path))])
+    assert caught.value.exit_code == 2

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.dispatch import Finished, Quarantined, RunAborted, dispatch
+from cluster.dispatch import Finished, LeasePolicy, Quarantined, Repeated, RunAborted, dispatch
 from cluster.ray_executor import ActorResources, RayPool, actor_slots
 from tests.support.stages import ToyStage, ToyTask, folder_results
 
@@ -41,6 +42,28 @@ def test_every_task_ends_once_and_the_dead_are_replaced(ray: Any, tmp_path: Path
     assert sorted(finished) == ["a", "b", "c"] == sorted(folder_results(tmp_path))
     quarantined = {o.task.name: o.tries for o in outcomes if isinstance(o, Quarantined)}
     assert quarantined == {"d": 3, "e": 1}
+
+
+def test_stuck_stopped_and_poisoned_actors_are_replaced(ray: Any, tmp_path: Path) -> None:
+    behaviours = {"hangs": "hang-once", "stops": "stop-once", "poison": "poison", "fine": "ok"}
+    tasks = [ToyTask(name, str(tmp_path), what) for name, what in behaviours.items()]
+    before = boards()
+    pool = RayPool(ray, ToyStage(), resources=ActorResources(num_cpus=1))
+    policy = LeasePolicy(stall_s=1.0, silence_s=2.0, slack=1.0)
+    outcomes = list(dispatch(pool, tasks, workers=2, leases=policy))
+    pool.close()
+    finished = {o.task.name: o.result.counters for o in outcomes if isinstance(o, Finished)}
+    assert set(finished) == set(behaviours)
+    assert finished["poison"]["suspects"] == 42, "read on its node, from the board that it left"
+    repeated = {o.task.name: o.failure.kind for o in outcomes if isinstance(o, Repeated)}
+    assert repeated["hangs"] == "WorkerStuck"
+    assert repeated["stops"] in ("WorkerSilent", "WorkerStuck")
+    assert repeated["poison"] == "WorkerDied"
+    assert boards() <= before, "nothing is left"
+
+
+def boards() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("coursepack-board-*"))
 
 
 def test_a_stage_that_cannot_open_aborts(ray: Any, tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cluster.board import Board
 from cluster.stage import TaskResult
 from shards.errors import ShardError, UsageError
 
@@ -19,6 +21,10 @@ class ToyTask:
     folder: str
     behaviour: str = "ok"
     num_bytes: int = 1
+    suspects: tuple[int, ...] = ()
+
+    def with_suspects(self, indexes: tuple[int, ...]) -> ToyTask:
+        return replace(self, suspects=(*self.suspects, *indexes))
 
 
 @dataclass(frozen=True)
@@ -33,14 +39,31 @@ class ToyStage:
 
 
 class ToyWorker:
+    _board: Board
+
+    def report_to(self, board: Board) -> None:
+        self._board = board
+
     def run(self, task: ToyTask) -> TaskResult:
         attempts = Path(task.folder, f"{task.name}.attempts")
         attempt = len(attempts.read_bytes()) if attempts.exists() else 0
         attempts.write_bytes(b"x" * (attempt + 1))
+        if task.behaviour == "slow":
+            for _ in range(8):
+                time.sleep(0.25)
+                self._board.progress(1)
+        if task.behaviour == "poison" and not task.suspects:
+            self._board.begin(41, 512, 7)
+            self._board.end()
+            self._board.begin(42, 1024, 9)
+            signal.raise_signal(signal.SIGSEGV)
         misbehave(task.behaviour, attempt)
         path = Path(task.folder, task.name)
         path.write_text(str(attempt))
-        return TaskResult(task.name, (str(path),), {"images": 1.0, "pid": float(os.getpid())})
+        counters = {"images": 1.0, "pid": float(os.getpid()), "suspects": float(sum(task.suspects))}
+        more = ToyTask(f"{task.name}-more", task.folder)
+        follow_up = (more,) if task.behaviour == "two-steps" else ()
+        return TaskResult(task.name, (str(path),), counters, follow_up)
 
     def close(self) -> None:
         pass
@@ -55,6 +78,10 @@ def misbehave(behaviour: str, attempt: int) -> None:
         raise UsageError("every task would fail like this")
     if behaviour == "die" or (behaviour == "die-once" and attempt == 0):
         os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "hang-once" and attempt == 0:
+        time.sleep(3600)
+    if behaviour == "stop-once" and attempt == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def folder_results(folder: Path) -> dict[str, str]:
