@@ -15,12 +15,16 @@ from typing import Any
 _VERBS = (
     "build", "verify", "info", "resize", "score", "query", "select", "explain",
     "report", "export", "distill", "doctor",
+    "status", "runs_list", "runs_gc",
 )  # fmt: skip
+
+_TOGETHER = {"runs_list": "runs", "runs_gc": "runs"}
+"""Verbs of one file: `coursepack runs list` is `cluster.runs_list`, in cluster/verbs/runs.py."""
 
 __all__ = list(_VERBS)
 
 
 def __getattr__(name: str) -> Any:
     if name in _VERBS:
-        return getattr(import_module(f"cluster.verbs.{name}"), name)
+        return getattr(import_module(f"cluster.verbs.{_TOGETHER.get(name, name)}"), name)
     raise AttributeError(f"module 'cluster' has no attribute {name!r}")

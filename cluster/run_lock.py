@@ -151,6 +151,11 @@ class RunLock:
         return storage.join(self._folder, f"{epoch:08d}.json")
 
 
+def read_holder(folder: str) -> _Holder | None:
+    """Who took the lock in `folder` last, living or not; None if nobody ever did. Takes nothing."""
+    return RunLock(folder)._latest() if storage.exists(folder) else None
+
+
 def _host() -> str:
     """This machine, boot and process namespace: a process number means nothing beyond them."""
     boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")

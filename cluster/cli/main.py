@@ -10,7 +10,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cluster.cli import demo, distill, doctor, export, query, report, score, select, shards
+from cluster.cli import (
+    demo,
+    distill,
+    doctor,
+    export,
+    query,
+    report,
+    runs,
+    score,
+    select,
+    shards,
+    status,
+)
 from cluster.cli.plain import to_json
 
 
@@ -76,6 +88,8 @@ app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(distill.app)
 app.add_typer(doctor.app)
+app.add_typer(status.app)
+app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:

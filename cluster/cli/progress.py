@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from cluster.cli.text import printable
+from cluster.cli.units import byte_text, duration
 from cluster.progress import OnProgress, Progress
 
 LINE_EVERY_S = 10.0
@@ -108,13 +109,6 @@ def show(
         yield _plain_lines(verb, stream, clock)
 
 
-def duration(seconds: float) -> str:
-    """`h:mm:ss`, or `m:ss` under an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def _plain_lines(verb: str, stream: TextIO, clock: Clock) -> OnProgress:
     meter = Meter(clock)
     next_line = clock() + LINE_EVERY_S
@@ -170,17 +164,9 @@ def _note(verb: str, progress: Progress, stream: TextIO) -> None:
 
 def _amount(done: float, total: float, unit: str) -> str:
     if unit == "bytes":
-        return f"{_bytes(done)} of {_bytes(total)}"
+        return f"{byte_text(done)} of {byte_text(total)}"
     return f"{done:,.0f} of {total:,.0f} {unit}"
 
 
 def _rate(rate: float, unit: str) -> str:
-    return f"{_bytes(rate)}/s" if unit == "bytes" else f"{rate:,.1f} {unit}/s"
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return f"{byte_text(rate)}/s" if unit == "bytes" else f"{rate:,.1f} {unit}/s"

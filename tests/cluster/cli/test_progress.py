@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from cluster.cli.progress import LINE_EVERY_S, WINDOW_S, Meter, duration, show
+from cluster.cli.progress import LINE_EVERY_S, WINDOW_S, Meter, show
 from cluster.progress import Progress
 
 
@@ -111,10 +111,3 @@ def test_a_terminal_gets_a_bar_and_the_notes():
     text = stream.getvalue()
     assert "score: goes [red]round\\x1b[2J" in text
     assert "100.0%, 2 of 2 shards" in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3661, "1:01:01")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text

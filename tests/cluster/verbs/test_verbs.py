@@ -1,4 +1,4 @@
-"""Every verb of the command line is a function of the same name."""
+"""Every verb of the command line is a function of the same name (`runs list`: `runs_list`)."""
 
 import inspect
 
@@ -7,7 +7,10 @@ import pytest
 import cluster
 from cluster.cli.reference import commands
 
-VERBS = {name.split()[-1] for name, _ in commands()} - {"demo"}
+VERBS = {
+    name.removeprefix("coursepack ").removeprefix("shards ").replace(" ", "_")
+    for name, _ in commands()
+} - {"demo"}
 
 
 def test_the_package_exports_the_verbs():
