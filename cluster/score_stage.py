@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster.board import Board
 from cluster.ledger import Ledger, Marker, short_hash
 from cluster.stage import TaskResult
 from selector.scoring.spec import ScoreSpec
@@ -55,6 +56,9 @@ class ScoreWorker:
         self._scorer = scorer
         self._ledger = ledger
         self._semantic_hash = semantic_hash
+
+    def report_to(self, board: Board) -> None:
+        self._scorer.report_to(board, board.progress)
 
     def run(self, task: ScoreTask) -> TaskResult:
         part = self._scorer.score(task)

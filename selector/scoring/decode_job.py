@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from selector.teachers.resample import grey_stack, resize_stack
 from shards.decode import decode
 from shards.errors import ImageError
 from shards.limits import DecodeLimits
-from shards.sample import Sample
+from shards.sample import Data, Sample
 
 JOB_ROWS = 16
 """Samples of one job: enough to spread the cost of handing it over, few enough to share work."""
@@ -29,19 +30,36 @@ JOB_ROWS = 16
 _STACKED_PIXELS = 128 * 128
 """Up to here images wait for others of their size."""
 
-Breadcrumb = Callable[[int, bool], None]
-"""Called from decode threads with (index, True) before and (index, False) after an image."""
+
+class Breadcrumb(Protocol):
+    """Told from decode threads what is being decoded, for whoever survives a crash."""
+
+    def begin(self, index: int, offset: int, size: int) -> None:
+        """This thread begins an image: its index in the shard, where its bytes lie in the tar."""
+        ...
+
+    def end(self) -> None:
+        """The image that this thread began is done."""
+        ...
 
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """How samples become pixels."""
+    """How samples become pixels.
+
+    Attributes:
+        crashed: indexes of samples that are known to kill a process; they are not touched.
+        trial: says in safety why decoding some bytes is fatal; None if it is not.
+        suspects: indexes of samples to put to the trial first; None = all of them.
+    """
 
     image_ext: tuple[str, ...]
     limits: DecodeLimits
     preprocessing: Preprocessing
     crashed: frozenset[int] = frozenset()
     breadcrumb: Breadcrumb | None = None
+    trial: Callable[[Data], str | None] | None = None
+    suspects: frozenset[int] | None = frozenset()
 
 
 @dataclass
@@ -107,23 +125,33 @@ def _decode(
                 f"none of its members ({has}) ends in {' '.join(options.image_ext)}",
                 status="no_image",
             )
-        data = found[1]
+        member, data = found
         rows.num_bytes[row] = len(data)
-        rows.content_hash[row] = content_hash(data)
-        if options.breadcrumb is None:
+        _try_first(index, data, options)
+        if options.breadcrumb is not None:
+            options.breadcrumb.begin(index, member.offset, member.size)
+        try:
+            # Hashing is the first to touch the bytes of a mapped shard, which may be gone by now.
+            rows.content_hash[row] = content_hash(data)
             pixels = _pixels(data, options)
-        else:
-            options.breadcrumb(index, True)
-            try:
-                pixels = _pixels(data, options)
-            finally:
-                options.breadcrumb(index, False)
+        finally:
+            if options.breadcrumb is not None:
+                options.breadcrumb.end()
     except ImageError as error:
         rows.fail(row, error.status, str(error))
         slot.pixels_NHWC[row] = 0
         return None
     rows.height[row], rows.width[row] = pixels.shape[:2]
     return pixels
+
+
+def _try_first(index: int, data: Data, options: DecodeOptions) -> None:
+    """Let a suspect be decoded by somebody else first; ImageError if that was fatal."""
+    if options.trial is None or not (options.suspects is None or index in options.suspects):
+        return
+    reason = options.trial(data)
+    if reason is not None:
+        raise ImageError(reason, status="crashed")
 
 
 def _pixels(data: bytes | memoryview, options: DecodeOptions) -> npt.NDArray[np.uint8]:

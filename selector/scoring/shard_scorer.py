@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from time import perf_counter
 from types import TracebackType
@@ -32,6 +32,7 @@ from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
 from selector.teachers.load import load_teacher
 from selector.teachers.runtime import EagerRuntime, Runtime
+from shards.decode_trial import DecodeTrial
 from shards.errors import UsageError
 
 __all__ = ["PartResult", "ScoreTask", "ShardScorer"]
@@ -74,6 +75,7 @@ class ShardScorer:
         self._runtime: Runtime = EagerRuntime(self.teacher)
         self._spec = spec
         self._breadcrumb = breadcrumb
+        self._on_images: Callable[[int], None] | None = None
         self._workers = Workers(threads, name="compute")
         self._models = self._workers if device == "cpu" else Workers(1, name="model")
         self._ring = self._new_ring()
@@ -88,6 +90,10 @@ class ShardScorer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def report_to(self, breadcrumb: Breadcrumb, on_images: Callable[[int], None]) -> None:
+        """From now on tell what is being decoded, and how many images are done."""
+        self._breadcrumb, self._on_images = breadcrumb, on_images
 
     def close(self) -> None:
         """End the threads; torch computes with as many as before again."""
@@ -113,12 +119,15 @@ class ShardScorer:
                 f"{self.batch_size}"
             )
         begin = perf_counter()
+        trial = self._trial() if task.suspects or task.careful else None
         options = DecodeOptions(
             image_ext=self._spec.image_extensions,
             limits=self._spec.limits,
             preprocessing=self.teacher.preprocessing,
             crashed=frozenset(task.crashed),
             breadcrumb=self._breadcrumb,
+            trial=trial.verdict if trial else None,
+            suspects=None if task.careful else frozenset(task.suspects),
         )
         batches: queue.SimpleQueue[ReadItem] = queue.SimpleQueue()
         reader = threading.Thread(
@@ -141,6 +150,8 @@ class ShardScorer:
                 end = self._pass_on(batches, running, writer, counters)
         finally:
             self._settle(reader, running)
+            if trial is not None:
+                trial.close()
         counters["problems"] = len(end.problems)
         for kind, count in Counter(problem.kind for problem in end.problems).items():
             counters[f"problem_{kind}"] = count
@@ -171,6 +182,8 @@ class ShardScorer:
             counters["model_s"] += perf_counter() - asked
             _count(rows, counters)
             writer.put(rows)
+            if self._on_images is not None:
+                self._on_images(len(rows))
 
         while True:
             asked = perf_counter()
@@ -215,6 +228,14 @@ class ShardScorer:
             return
         wait([job for slot in self._ring for job in slot.jobs])
         self._ring.restore()
+
+    def _trial(self) -> DecodeTrial:
+        preprocessing = self.teacher.preprocessing
+        return DecodeTrial(
+            channels=1 if preprocessing.channels == 1 else 3,
+            limits=self._spec.limits,
+            orientation=preprocessing.orientation,
+        )
 
     def _new_ring(self) -> Ring[DecodeTimes]:
         return Ring(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selector.tables.layout import part_name
 from shards.manifest import ShardEntry
@@ -19,6 +19,9 @@ class ScoreTask:
         run: root directory of the run.
         crashed: indexes of samples that killed a process before; they become rows of status
             `crashed` and their bytes are not touched.
+        suspects: indexes of samples that were being decoded when a worker died over this task;
+            each is decoded in a process of its own first.
+        careful: every sample is: the worker died again, of another one.
     """
 
     shard: ShardEntry
@@ -26,6 +29,8 @@ class ScoreTask:
     stop: int | None = None
     run: str = ""
     crashed: tuple[int, ...] = ()
+    suspects: tuple[int, ...] = ()
+    careful: bool = False
 
     @property
     def name(self) -> str:
@@ -36,6 +41,11 @@ class ScoreTask:
     def num_bytes(self) -> int:
         """Size of the shard: what the largest-first order goes by."""
         return self.shard.num_bytes
+
+    def with_suspects(self, indexes: tuple[int, ...]) -> ScoreTask:
+        """The same task for the worker after one that died while it decoded these samples."""
+        careful = self.careful or bool(self.suspects)
+        return replace(self, suspects=(*self.suspects, *indexes), careful=careful)
 
 
 @dataclass(frozen=True)

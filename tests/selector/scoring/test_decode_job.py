@@ -12,7 +12,7 @@ from selector.scoring.ring import Ring, Slot
 from selector.teachers.zoo import default_preprocessing
 from shards.decode import decode
 from shards.limits import DEFAULT_LIMITS
-from shards.sample import IMAGE_EXTENSIONS, Member, Sample, SampleEntry
+from shards.sample import IMAGE_EXTENSIONS, Data, Member, Sample, SampleEntry
 from tests.support import images
 
 OPTIONS = DecodeOptions(IMAGE_EXTENSIONS, DEFAULT_LIMITS, default_preprocessing("he/resnet20"))
@@ -106,17 +106,49 @@ def test_the_preferred_extension_wins() -> None:
     assert run([both], preferring).rows.content_hash == [content_hash(first)]
 
 
+class Touched:
+    """Breadcrumbs, kept."""
+
+    def __init__(self) -> None:
+        self.seen: list[int | str] = []
+
+    def begin(self, index: int, offset: int, size: int) -> None:
+        self.seen.append(index)
+
+    def end(self) -> None:
+        self.seen.append("end")
+
+
 def test_crashed_samples_are_not_touched() -> None:
-    touched: list[tuple[int, bool]] = []
-    options = replace(
-        OPTIONS,
-        crashed=frozenset({11}),
-        breadcrumb=lambda index, begins: touched.append((index, begins)),
-    )
+    touched = Touched()
+    options = replace(OPTIONS, crashed=frozenset({11}), breadcrumb=touched)
     slot = run([sample(10, images.jpeg()), sample(11, images.jpeg()), sample(12, b"x")], options)
     assert slot.rows.status == ["ok", "crashed", "undecodable"]
     assert slot.rows.num_bytes[1] is None
-    assert touched == [(10, True), (10, False), (12, True), (12, False)]
+    assert touched.seen == [10, "end", 12, "end"]
+
+
+def test_suspects_are_tried_by_somebody_else_first() -> None:
+    bytes_of = [images.jpeg(images.picture(seed=seed)) for seed in range(3)]
+    tried: list[bytes] = []
+
+    def trial(data: Data) -> str | None:
+        tried.append(bytes(data))
+        return "it is fatal" if data == bytes_of[1] else None
+
+    work = [sample(index, data) for index, data in enumerate(bytes_of)]
+    touched = Touched()
+    options = replace(OPTIONS, trial=trial, suspects=frozenset({0, 1}), breadcrumb=touched)
+    slot = run(work, options)
+    assert slot.rows.status == ["ok", "crashed", "ok"]
+    assert slot.rows.error[1] == "it is fatal"
+    assert slot.rows.num_bytes[1] == len(bytes_of[1])
+    assert not slot.pixels_NHWC[1].any()
+    assert tried == bytes_of[:2]
+    assert touched.seen == [0, "end", 2, "end"], "this process never decodes the fatal one"
+    tried.clear()
+    run(work, replace(options, suspects=None))
+    assert tried == bytes_of, "without a list, all are suspects"
 
 
 def test_thumbnails_are_the_area_average() -> None:
