@@ -34,9 +34,8 @@ def config_markdown() -> str:
     ]
     for title, model in PAGES:
         lines += ["", f"## {title}", "", *_table(model)]
-        told: set[tuple[str, type[BaseModel]]] = (
-            set()
-        )  # kinds of a section share some of its fields
+        # Kinds of one section share some of their fields, and those are told once.
+        told: set[tuple[str, type[BaseModel]]] = set()
         for path, inner in sections(model):
             if (path, inner) not in told:
                 lines += ["", f"### {path}", "", *_intro(inner), *_table(inner)]

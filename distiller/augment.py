@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from distiller.mixing import MixOptions, random_mix
 from distiller.options import Options
+from distiller.resized_crop import ResizedCropOptions, random_resized_crop
 
 
 class AffineOptions(Options):
@@ -45,14 +47,21 @@ class AffineOptions(Options):
 class AugmentOptions(Options):
     """What happens to a training image before teacher and student see it; nothing by default."""
 
+    resized_crop: ResizedCropOptions | None = None
+    """First: a random part of the image, stretched to the whole; null for none."""
+
     affine: AffineOptions | None = None
-    """First: rotation, shift, magnification, shear; null for none."""
+    """Second: rotation, shift, magnification, shear; null for none."""
 
     crop_padding: int = Field(default=0, ge=0)
-    """Second: pad by so many pixels on each side and crop back at a random place."""
+    """Third: pad by so many pixels on each side and crop back at a random place."""
 
     flip: bool = False
-    """Third: mirror left to right with probability 1/2. Not for digits or letters."""
+    """Fourth: mirror left to right with probability 1/2. Not for digits or letters."""
+
+    mix: MixOptions | None = None
+    """Last: mixup and CutMix among the images of the batch; only where all that is learned comes
+    from the teacher, which sees the mix, and not from labels."""
 
     fill: int = Field(default=0, ge=0, le=255)
     """Value of pixels that the affine map or the padding brings in; 0 = black."""
@@ -70,6 +79,8 @@ def augment(images_NCHW: Tensor, options: AugmentOptions, *, generator: torch.Ge
             "expected uint8 (N, C, H, W)"
         )
     view_NCHW = images_NCHW
+    if options.resized_crop is not None:
+        view_NCHW = random_resized_crop(view_NCHW, options.resized_crop, generator=generator)
     if options.affine is not None:
         view_NCHW = random_affine(view_NCHW, options.affine, fill=options.fill, generator=generator)
     if options.crop_padding or options.flip:
@@ -80,6 +91,8 @@ def augment(images_NCHW: Tensor, options: AugmentOptions, *, generator: torch.Ge
             fill=options.fill,
             generator=generator,
         )
+    if options.mix is not None:
+        view_NCHW = random_mix(view_NCHW, options.mix, generator=generator)
     return view_NCHW
 
 

@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from distiller.evaluate import Evaluation
 from distiller.session import Session
 from shards import atomic
 from shards.errors import CoursepackError
@@ -32,7 +33,7 @@ def write_student(session: Session, path: Path) -> str:
     """
     tensors = {
         name: tensor.detach().cpu().contiguous()
-        for name, tensor in session.student.state_dict().items()
+        for name, tensor in session.result.state_dict().items()
     }
     about = {
         "name": session.config.student.name,
@@ -49,6 +50,15 @@ def write_transition(path: Path, *, start_CC: Tensor, end_CC: Tensor) -> None:
     """Write Q before and after training; Q[i, j] = P(pseudo-label = i | true class = j)."""
     tensors = {"start": start_CC.cpu().contiguous(), "end": end_CC.detach().cpu().contiguous()}
     atomic.write_bytes(str(path), safetensors.torch.save(tensors))
+
+
+def write_confusion(path: Path, evaluation: Evaluation) -> None:
+    """Write accuracy by class and the counts behind it: rows are labels, columns predictions."""
+    content = {
+        "per_class_accuracy": evaluation.per_class(),
+        "confusion": evaluation.confusion_CC.tolist(),
+    }
+    atomic.write_bytes(str(path), (json.dumps(content) + "\n").encode())
 
 
 def build_card(

@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from distiller.augment import AffineOptions, AugmentOptions
+from distiller.average import AverageOptions
 from distiller.data_options import DataOptions
 from distiller.objective_options import (
     KdOptions,
@@ -75,6 +76,13 @@ class DistillConfig(Options):
     schedule: ScheduleOptions = ScheduleOptions()
     """How the learning rate moves."""
 
+    average: AverageOptions | None = None
+    """A running average of the weights, which then is what is evaluated and kept; null = none."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the student's forward pass: bf16 = automatic mixed precision with logits and losses in
+    float32; for GPUs, and CPUs with native bf16."""
+
     steps: int = Field(ge=1)
     """Updates of the student."""
 
@@ -127,6 +135,16 @@ class DistillConfig(Options):
             raise ValueError(
                 "data.labelled is given, but the supervised objective takes every image's label; "
                 "list those shards in data.train"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _mixed_images_have_no_label(self) -> DistillConfig:
+        uses_labels = isinstance(self.objective, SupervisedOptions) or self.data.labelled_ce
+        if self.augment.mix is not None and uses_labels:
+            raise ValueError(
+                "augment.mix is given, but known labels are used, and a mix of two images has no "
+                "label: leave it out, or learn from the teacher alone"
             )
         return self
 

@@ -1,4 +1,5 @@
-"""A loss that is not finite stops the run BEFORE it reaches the weights, and leaves evidence."""
+"""A loss or gradient that is not finite stops the run BEFORE it reaches the weights, and leaves
+evidence."""
 
 from __future__ import annotations
 
@@ -14,24 +15,30 @@ from shards.errors import CoursepackError
 
 
 class DivergedError(CoursepackError):
-    """The loss became NaN or infinite; weights are those of the last good step."""
+    """Loss or gradient became NaN or infinite; weights are those of the last good step."""
 
 
 def stop_if_not_finite(
-    loss: LossParts, *, step: int, folder: Path, evidence: dict[str, Tensor | None]
+    loss: LossParts,
+    *,
+    step: int,
+    folder: Path,
+    evidence: dict[str, Tensor | None],
+    gradient_norm: Tensor | None = None,
 ) -> None:
-    """Return when the loss is finite; else save the batch and raise.
+    """Return when loss and gradient are finite; else save the batch and raise.
 
     Args:
-        loss: of the batch, before the backward pass.
+        loss: of the batch.
         step: the update that it would have been, from 0.
         folder: of the run; the batch goes to diverged-STEP.safetensors there.
         evidence: tensors by name (indices, views, logits); None values are left out.
+        gradient_norm: over all parameters, once the backward pass has run.
 
     Raises:
         DivergedError: naming the step, each part of the loss and the saved file.
     """
-    if bool(torch.isfinite(loss.total)):
+    if bool(torch.isfinite(loss.total if gradient_norm is None else gradient_norm)):
         return
     path = folder / f"diverged-{step:08d}.safetensors"
     tensors = {
@@ -41,8 +48,11 @@ def stop_if_not_finite(
     }
     atomic.write_bytes(str(path), save(tensors))
     parts = ", ".join(f"{name} = {float(value):g}" for name, value in loss.parts.items())
+    found = f"the loss is {float(loss.total.detach()):g} ({parts})"
+    if gradient_norm is not None:
+        found += f", the norm of its gradient {float(gradient_norm):g}"
     raise DivergedError(
-        f"step {step}: the loss is {float(loss.total.detach()):g} ({parts}), expected a finite "
-        f"number; no weight was changed by this batch, which is saved in {path}. Lower "
-        "optimizer.lr, add schedule.warmup_steps, or look at the batch"
+        f"step {step}: {found}, expected finite numbers; no weight was changed by this batch, "
+        f"which is saved in {path}. Lower optimizer.lr, add schedule.warmup_steps, or look at the "
+        "batch"
     )

@@ -1,4 +1,4 @@
-"""The student's optimizer: SGD with (Nesterov) momentum, or Adam, as torch has them."""
+"""The student's optimizer: SGD with (Nesterov) momentum, Adam or AdamW, as torch has them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from distiller.options import Options
 class OptimizerOptions(Options):
     """Which optimizer updates the student. (Q has its own: see `TransitionOptions.lr`.)"""
 
-    kind: Literal["sgd", "adam"] = "sgd"
-    """sgd or adam."""
+    kind: Literal["sgd", "adam", "adamw"] = "sgd"
+    """sgd, adam (weight decay as part of the gradient) or adamw (weight decay apart from it)."""
 
     lr: float = Field(default=0.1, gt=0)
     """Initial learning rate; the schedule multiplies it."""
@@ -28,10 +28,14 @@ class OptimizerOptions(Options):
     """SGD only: Nesterov's form of momentum."""
 
     betas: tuple[float, float] = (0.9, 0.999)
-    """Adam only: decay of the averages of gradient and squared gradient."""
+    """Adam and AdamW: decay of the averages of gradient and squared gradient."""
 
     weight_decay: float = Field(default=0.0, ge=0)
-    """L2 penalty added to the gradient of every parameter, norms and biases included."""
+    """SGD and Adam: L2 penalty added to the gradient; AdamW: share of lr times the weight that is
+    taken off it. Of every parameter, norms and biases included."""
+
+    clip_norm: float | None = Field(default=None, gt=0)
+    """The gradient over all parameters is scaled down to at most this norm; null = never."""
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> OptimizerOptions:
@@ -48,8 +52,9 @@ def build_optimizer(
     Torch's single-pass implementations are asked for: on the CPU a small student's many small
     tensors otherwise cost one Python loop per step.
     """
-    if options.kind == "adam":
-        return torch.optim.Adam(
+    if options.kind != "sgd":
+        adam = torch.optim.Adam if options.kind == "adam" else torch.optim.AdamW
+        return adam(
             parameters,
             lr=options.lr,
             betas=options.betas,

@@ -73,6 +73,7 @@ def checkpoint_state(
         "unusable": dict(session.train.images.bad.status_of),
         "progress": dict(vars(progress)),
         "student": session.student.state_dict(),
+        "average": None if session.average is None else session.average.state_dict(),
         "optimizer": session.optimizer.state_dict(),
         "transition": None if transition is None else transition.state_dict(),
         "robust": None if session.robust is None else session.robust.state(),
@@ -89,6 +90,8 @@ def restore(session: Session, state: Mapping[str, Any]) -> Progress:
     transition, optimizer = session.objective.transition, session.transition_optimizer
     try:
         session.student.load_state_dict(state["student"])
+        if session.average is not None:
+            session.average.load_state_dict(state["average"])
         session.optimizer.load_state_dict(state["optimizer"])
         if transition is not None:
             transition.load_state_dict(state["transition"])

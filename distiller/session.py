@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
+from distiller.average import start_average
 from distiller.config import DistillConfig
 from distiller.data.image_batch import each_once
 from distiller.inputs import Inputs
@@ -53,6 +55,7 @@ class Session:
         teacher: None only where the configuration has none.
         run_teacher: uint8 batch -> its logits, normalised inside; None where the loss needs none.
         student: in training mode, on the device.
+        average: of its weights over the updates, or None; what is evaluated and kept, if there.
         objective: the loss, with Q where it has one.
         optimizer: of the student.
         transition_optimizer: of Q, or None where nothing of Q is learned.
@@ -69,6 +72,7 @@ class Session:
     teacher: Teacher | None
     run_teacher: Runtime | None
     student: nn.Module
+    average: AveragedModel | None
     objective: Objective
     optimizer: torch.optim.Optimizer
     transition_optimizer: torch.optim.Optimizer | None
@@ -76,6 +80,11 @@ class Session:
     evaluation: EvaluationSet | None
     robust: RobustStart | None
     warnings: tuple[str, ...]
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that the run is about: the average where there is one, else the student."""
+        return self.student if self.average is None else self.average.module
 
 
 def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
@@ -120,6 +129,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
             EagerRuntime(teacher) if teacher and needs_teacher(config.objective) else None
         ),
         student=student,
+        average=None if config.average is None else start_average(student, config.average),
         objective=Objective(
             config.objective,
             transition,

@@ -19,20 +19,22 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
     """Update the student on one batch.
 
     Everything random hangs on (seed, step) alone. The order is: one random view; the one
-    normalisation; teacher without gradient; student; loss; a check that it is finite; update.
+    normalisation; teacher without gradient; student; loss; gradient; a check that both are finite;
+    update.
 
     Args:
         session: of the run; its student is in training mode.
         batch: images of this step.
         step: number of the update, from 0.
-        folder: where a batch with a loss that is not finite is saved.
+        folder: where a batch with a loss or gradient that is not finite is saved.
 
     Returns:
-        loss, its unweighted parts as loss_NAME, its further figures, and with a teacher
-        `agreement`: the share of the batch's views where both networks name the same class.
+        loss, its unweighted parts as loss_NAME, its further figures, gradient_norm (before
+        clipping), and with a teacher `agreement`: the share of the batch's views where both
+        networks name the same class.
 
     Raises:
-        DivergedError: the loss is not finite; no weight was changed.
+        DivergedError: loss or gradient is not finite; no weight was changed.
     """
     config, train = session.config, session.train
     factor = learning_rate_factor(step, steps=config.steps, options=config.schedule)
@@ -47,7 +49,9 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
     teacher_logits_BC = None if run_teacher is None else run_teacher(view_BCSS)
     # Dropout and the like draw from torch's global generator; the run has its own copy of it.
     torch.manual_seed(torch_seed(config.seed, Purpose.LAYERS, step))
-    student_logits_BC = session.student(inputs_BCSS)
+    with torch.autocast(session.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        student_logits_BC = session.student(inputs_BCSS)
+    student_logits_BC = student_logits_BC.float()
     labels_N, weights_N = train.labels_N, train.weights_N
     loss = session.objective(
         student_logits_BC,
@@ -56,26 +60,28 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
         weights_N=None if weights_N is None else weights_N[batch.indices_B].to(session.device),
         step=step,
     )
-    stop_if_not_finite(
-        loss,
-        step=step,
-        folder=folder,
-        evidence={
-            "indices": batch.indices_B,
-            "views": view_BCSS,
-            "student_logits": student_logits_BC,
-            "teacher_logits": teacher_logits_BC,
-        },
-    )
+    evidence = {
+        "indices": batch.indices_B,
+        "views": view_BCSS,
+        "student_logits": student_logits_BC,
+        "teacher_logits": teacher_logits_BC,
+    }
+    stop_if_not_finite(loss, step=step, folder=folder, evidence=evidence)
     optimizers = [session.optimizer]
     if session.transition_optimizer is not None:
         optimizers.append(session.transition_optimizer)
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     loss.total.backward()
+    # Without a limit nothing is scaled, but the norm still tells a gradient that is not finite.
+    limit = config.optimizer.clip_norm or float("inf")
+    norm = torch.nn.utils.clip_grad_norm_(session.student.parameters(), limit)
+    stop_if_not_finite(loss, step=step, folder=folder, evidence=evidence, gradient_norm=norm)
     for optimizer in optimizers:
         optimizer.step()
-    values = {"loss": float(loss.total.detach())}
+    if session.average is not None:
+        session.average.update_parameters(session.student)
+    values = {"loss": float(loss.total.detach()), "gradient_norm": float(norm)}
     values |= {f"loss_{name}": float(value) for name, value in loss.parts.items()}
     values |= {name: float(value) for name, value in loss.figures.items()}
     if teacher_logits_BC is not None:

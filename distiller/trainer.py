@@ -14,12 +14,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from distiller.card import build_card, read_card, write_card, write_student, write_transition
+from distiller.card import (
+    build_card,
+    read_card,
+    write_card,
+    write_confusion,
+    write_student,
+    write_transition,
+)
 from distiller.checkpoint import load_newest_checkpoint, save_checkpoint
 from distiller.clock import Clock
 from distiller.config import DistillConfig
 from distiller.data.order import index_batches, mixed_batches
-from distiller.evaluate import evaluate, labelled_batches
+from distiller.evaluate import Evaluation, evaluate, labelled_batches
 from distiller.folder_lock import lock_folder
 from distiller.identity import check_same_run
 from distiller.inputs import open_inputs, pick_device
@@ -32,6 +39,7 @@ from distiller.training_data import EvaluationSet
 
 WEIGHTS = "student.safetensors"
 CARD = "card.json"
+CONFUSION = "confusion.json"
 
 
 @dataclass(frozen=True)
@@ -147,8 +155,11 @@ def _train(
                 log.write("train", done, line)
                 tell(Event("train", done, config.steps, line))
             if session.evaluation is not None and (done % config.eval_every == 0 or last):
-                figures = _evaluate(session, session.evaluation, with_teacher=last)
+                evaluation = _evaluate(session, session.evaluation, with_teacher=last)
+                figures = evaluation.figures
                 progress.metrics |= figures
+                if last:
+                    write_confusion(out / CONFUSION, evaluation)
                 log.write("eval", done, figures)
                 tell(Event("eval", done, config.steps, figures))
                 clock.skip()
@@ -213,17 +224,15 @@ def _finish(
     return result
 
 
-def _evaluate(
-    session: Session, evaluation: EvaluationSet, *, with_teacher: bool
-) -> dict[str, float]:
+def _evaluate(session: Session, evaluation: EvaluationSet, *, with_teacher: bool) -> Evaluation:
     """Accuracy on data.eval; the teacher, which does not change, is asked at the end alone."""
-    teacher = session.teacher if with_teacher else None
+    teacher, network = session.teacher if with_teacher else None, session.result
 
     def student_logits(images_BCSS: Tensor) -> Tensor:
-        logits_BC: Tensor = session.student(session.preprocessing.normalize(images_BCSS))
+        logits_BC: Tensor = network(session.preprocessing.normalize(images_BCSS))
         return logits_BC
 
-    session.student.eval()
+    network.eval()
     try:
         return evaluate(
             student_logits,
@@ -233,7 +242,8 @@ def _evaluate(
             teacher_fn=None if teacher is None else teacher.logits,
         )
     finally:
-        session.student.train()
+        if network is session.student:
+            network.train()
 
 
 def _result(out: Path, card: dict[str, Any]) -> DistillResult:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from distiller.config import DistillConfig, load_config
 from distiller.objective_options import KdOptions, NoisyOptions
 from shards.errors import UsageError
+from tests.distiller.small_runs import small_config, supervised
 
 MINIMAL: dict[str, Any] = {
     "teacher": {"name": "lenet/5", "weights": "teacher.safetensors"},
@@ -189,3 +190,9 @@ def test_every_field_of_the_distillers_models_is_described() -> None:
     ]
     assert missing == []
     assert all(model.__doc__ for model in models)
+
+
+def test_mixing_and_labels_do_not_go_together(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a mix of two images has no label"):
+        supervised(tmp_path, augment={"mix": {"mixup": 0.5}})
+    assert small_config(tmp_path, augment={"mix": {"mixup": 0.5}}).augment.mix is not None

@@ -31,3 +31,12 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(tmp_path: Path, va
 def test_a_finite_loss_leaves_no_trace(tmp_path: Path) -> None:
     stop_if_not_finite(LossParts(torch.tensor(3.0), {}), step=0, folder=tmp_path, evidence={})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gradient_that_is_not_finite_stops_too(tmp_path: Path) -> None:
+    loss = LossParts(torch.tensor(1.0), {})
+    with pytest.raises(DivergedError, match=r"the loss is 1 .*, the norm of its gradient nan"):
+        stop_if_not_finite(
+            loss, step=0, folder=tmp_path, evidence={}, gradient_norm=torch.tensor(float("nan"))
+        )
+    stop_if_not_finite(loss, step=0, folder=tmp_path, evidence={}, gradient_norm=torch.tensor(2.0))

@@ -19,7 +19,7 @@ def test_accuracies_are_counted_exactly_whatever_the_batches() -> None:
     right5 = sum(int(labels[n] in order[n, :5]) for n in range(101))
     for size in (1, 7, 50, 101, 200):
         batches = list(zip(logits.split(size), labels.split(size), strict=True))
-        found = evaluate(lambda x: x, batches)
+        found = evaluate(lambda x: x, batches).figures
         assert found["n"] == 101
         assert found["top1"] == right1 / 101
         assert found["top5"] == right5 / 101
@@ -31,7 +31,9 @@ def test_with_a_teacher_its_accuracy_and_the_agreement_are_added() -> None:
     teacher = torch.tensor([[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0]])
     labels = torch.tensor([0, 0, 2, 0])
     rows = torch.arange(4)
-    found = evaluate(lambda n: student[n], [(rows, labels)], teacher_fn=lambda n: teacher[n])
+    found = evaluate(
+        lambda n: student[n], [(rows, labels)], teacher_fn=lambda n: teacher[n]
+    ).figures
     assert found["agreement"] == 2 / 4
     assert found["teacher_top1"] == 3 / 4
     assert found["top1"] == 3 / 4
@@ -41,7 +43,7 @@ def test_with_a_teacher_its_accuracy_and_the_agreement_are_added() -> None:
 def test_a_constant_model_is_right_about_one_class_only() -> None:
     """Ties are no free hits: all logits equal means class 0."""
     labels = torch.arange(10)
-    found = evaluate(lambda x: torch.zeros(len(x), 10), [(labels, labels)])
+    found = evaluate(lambda x: torch.zeros(len(x), 10), [(labels, labels)]).figures
     assert found["top1"] == 0.1
     assert found["top5"] == 0.5
 
@@ -106,3 +108,43 @@ def test_impossible_counts_are_refused() -> None:
         wilson_interval(3, 2)
     with pytest.raises(ValueError, match="expected 0 <= right <= num"):
         wilson_interval(0, 0)
+
+
+def test_calibration_and_likelihood_by_loops_in_python() -> None:
+    logits = 3 * torch.randn(
+        203, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64
+    )
+    labels = torch.randint(0, 4, (203,), generator=torch.Generator().manual_seed(6))
+    found = evaluate(
+        lambda n: logits[n], [(rows, labels[rows]) for rows in torch.arange(203).split(50)]
+    ).figures
+    nll, bins = 0.0, [[0, 0, 0.0] for _ in range(15)]
+    for row, label in zip(logits.float().tolist(), labels.tolist(), strict=True):
+        total = sum(math.exp(z) for z in row)
+        p = [math.exp(z) / total for z in row]
+        nll -= math.log(p[label])
+        one = bins[min(14, int(max(p) * 15))]
+        one[0] += 1
+        one[1] += p.index(max(p)) == label
+        one[2] += max(p)
+    ece = sum(abs(right / n - p / n) * n for n, right, p in bins if n) / 203
+    assert found["nll"] == pytest.approx(nll / 203, rel=1e-5)
+    assert found["ece"] == pytest.approx(ece, rel=1e-5)
+
+
+def test_classes_are_told_apart() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 1, 3])
+    predicted = torch.tensor([0, 0, 1, 1, 0, 0])
+    found = evaluate(lambda n: torch.eye(4)[predicted[n]], [(torch.arange(6), labels)])
+    assert found.confusion_CC.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
+    assert found.per_class() == [2 / 3, 1 / 2, None, 0.0]
+    assert found.figures["worst_class_accuracy"] == 0.0
+    assert found.figures["mean_class_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 3)
+
+
+def test_divergence_from_the_teacher_has_the_teacher_first() -> None:
+    student, teacher = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    labels = torch.tensor([0])
+    found = evaluate(lambda x: student, [(labels, labels)], teacher_fn=lambda x: teacher).figures
+    p, q = torch.softmax(teacher, 1)[0], torch.softmax(student, 1)[0]
+    assert found["teacher_kl"] == pytest.approx(float((p * (p / q).log()).sum()), rel=1e-5)

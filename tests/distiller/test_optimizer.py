@@ -60,3 +60,17 @@ def test_learning_rate_is_the_one_set_last() -> None:
 def test_nesterov_without_momentum_is_refused() -> None:
     with pytest.raises(ValidationError, match="nesterov"):
         OptimizerOptions(momentum=0, nesterov=True)
+
+
+def test_adamw_takes_weight_decay_off_the_weight_itself() -> None:
+    weight = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    options = OptimizerOptions(kind="adamw", lr=0.1, weight_decay=0.3)
+    found = trained_with(build_optimizer([weight], options), weight)
+    for start, end in zip((1.0, -2.0), found, strict=True):
+        w, m, v = start, 0.0, 0.0
+        for step, lr in enumerate((0.1, 0.1, 0.05, 0.2), start=1):
+            gradient = 2 * w
+            w -= lr * 0.3 * w
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            w -= lr * (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)) ** 0.5 + 1e-8)
+        assert end == pytest.approx(w, rel=1e-9)

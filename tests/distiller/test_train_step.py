@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distiller.data.image_batch import ImageBatch
+from distiller.divergence import DivergedError
 from distiller.inputs import open_inputs
 from distiller.losses.kd import kd_loss
 from distiller.optimizer import OptimizerOptions, build_optimizer, learning_rate
@@ -108,3 +109,42 @@ def test_dropout_is_a_function_of_the_seed_and_the_step(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         assert torch.equal(outputs(3, junk=1), outputs(3, junk=2))
         assert not torch.equal(outputs(3, junk=1), outputs(4, junk=1))
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(tmp_path: Path) -> None:
+    """The loss is finite, its derivative is not: sqrt at 0."""
+    session = session_for(tmp_path, augment={"crop_padding": 0})
+    before = {name: p.detach().clone() for name, p in session.student.named_parameters()}
+    flat = nn.Module()
+    flat.forward = lambda x: session.student(x) + 0 * (0 * session.student(x)).abs().sqrt()  # type: ignore[method-assign]
+    flat.add_module("inner", session.student)
+    with pytest.raises(DivergedError, match="norm of its gradient nan"):
+        train_step(replace(session, student=flat), first_batch(session), step=0, folder=tmp_path)
+    assert (tmp_path / "diverged-00000000.safetensors").exists()
+    for name, parameter in session.student.named_parameters():
+        assert torch.equal(parameter.detach(), before[name])
+
+
+def test_long_gradients_are_clipped(tmp_path: Path) -> None:
+    moves = {}
+    for limit in (None, 1e-3):
+        changes = {"momentum": 0.0, "lr": 0.5, "clip_norm": limit}
+        session = session_for(tmp_path, augment={"crop_padding": 0}, optimizer=changes)
+        before = [p.detach().clone() for p in session.student.parameters()]
+        values = train_step(session, first_batch(session), step=0, folder=tmp_path)
+        after = session.student.parameters()
+        moved = [(p.detach() - b).square().sum() for p, b in zip(after, before, strict=True)]
+        moves[limit] = float(sum(moved).sqrt()) / 0.5  # type: ignore[union-attr]
+        assert values["gradient_norm"] > 1e-2
+    assert moves[None] == pytest.approx(values["gradient_norm"], rel=1e-3)
+    assert moves[1e-3] == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_bf16_is_close_and_its_losses_are_float32(tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        session = session_for(tmp_path, augment={"crop_padding": 0}, precision=precision)
+        losses[precision] = train_step(session, first_batch(session), step=0, folder=tmp_path)
+        assert all(p.dtype == torch.float32 for p in session.student.parameters())
+    assert losses["bf16"]["loss"] == pytest.approx(losses["fp32"]["loss"], rel=0.05)
+    assert losses["bf16"]["loss"] != losses["fp32"]["loss"]
