@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
 from selector.recipe import Recipe, load_recipe, recipe_hash, recipe_text
 from selector.selecting.bind import bind
-from selector.selecting.pipeline import Outcome, run_plan
+from selector.selecting.pipeline import Outcome, counts_first, run_plan
 from selector.selecting.plan import Plan
-from selector.selecting.source import candidates
+from selector.selecting.source import Chunk, candidates
+from selector.selecting.stream import Scanned, can_stream, stream
 from selector.tables.connection import (
     DEFAULT_MEMORY_LIMIT,
     RunTables,
@@ -38,6 +41,8 @@ from shards import atomic, storage
 from shards.errors import UsageError
 
 _SHOWN_DIFFERENCES = 6
+
+OnRows = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def select(
     overwrite: bool = False,
     memory_limit: str = DEFAULT_MEMORY_LIMIT,
     threads: int | None = None,
+    on_rows: OnRows | None = None,
 ) -> Selection:
     """Carry out a recipe on the newest tables of a run, and store the result under a name.
 
@@ -77,6 +83,7 @@ def select(
         n: replaces the n of the recipe's only step that has one.
         overwrite: replace a selection of this name that another recipe or other tables made.
         memory_limit, threads: of DuckDB, see `connect`.
+        on_rows: called now and then with rows read so far and rows to read in all.
 
     Raises:
         UsageError: a wrong recipe, a name that is taken by another selection, an empty result,
@@ -111,8 +118,8 @@ def select(
                 return Selection(name, there["num_rows"], folder, there, written=False)
             if not overwrite:
                 raise UsageError(_taken(layout, name, recipe, there, identity))
-        outcome = run_plan(plan, lambda: candidates(connection, plan))
-    stats = _stats(name, identity, plan, tables, outcome)
+        outcome, num_pool_rows = _carry_out(connection, tables, plan, on_rows)
+    stats = _stats(name, identity, plan, num_pool_rows, outcome)
     _store(layout, name, recipe, outcome, stats)
     return Selection(name, len(outcome.row_ids), folder, stats, written=True)
 
@@ -164,15 +171,41 @@ def _taken(
     )
 
 
+def _carry_out(
+    connection: duckdb.DuckDBPyConnection, tables: RunTables, plan: Plan, on_rows: OnRows | None
+) -> tuple[Outcome, int]:
+    """What the plan selects, and how many rows the scores table has."""
+    if not can_stream(plan, tables):
+        outcome = run_plan(plan, lambda: candidates(connection, plan))
+        return outcome, tables.views["scores"].count_rows()
+    passes = 2 if counts_first(plan) else 1
+    rows_before = rows_now = 0
+
+    def told(scanned: Scanned) -> None:
+        nonlocal rows_now
+        rows_now = scanned.rows
+        if on_rows is not None:
+            on_rows(rows_before + rows_now, passes * scanned.total_rows)
+
+    def counted() -> Iterator[Chunk]:
+        nonlocal rows_before
+        yield from stream(connection, tables, plan, with_hash=False, on_scanned=told)
+        rows_before = rows_now
+
+    ranked = partial(stream, connection, tables, plan, on_scanned=told)
+    outcome = run_plan(plan, ranked, counting=counted)
+    return outcome, rows_now
+
+
 def _stats(
-    name: str, identity: dict[str, Any], plan: Plan, tables: RunTables, outcome: Outcome
+    name: str, identity: dict[str, Any], plan: Plan, num_pool_rows: int, outcome: Outcome
 ) -> dict[str, Any]:
     """The content of stats.json: what was asked of what, and what each step did."""
     return {
         "name": name,
         **identity,
         "lists": dict(plan.list_hashes),
-        "num_pool_rows": tables.views["scores"].count_rows(),
+        "num_pool_rows": num_pool_rows,
         "num_candidates": outcome.num_candidates,
         "num_rows": len(outcome.row_ids),
         "steps": outcome.steps,

@@ -73,6 +73,13 @@ Selection = Annotated[
     ),
 ]
 
+Memory = Annotated[
+    str,
+    typer.Option(
+        "--memory", metavar="SIZE", help="What SQL may hold in memory; beyond it, disk is used."
+    ),
+]
+
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

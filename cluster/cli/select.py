@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.options import AsJson, Debug, Run, Selection, example
+from cluster.cli.options import AsJson, Debug, Memory, Run, Selection, example
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -35,18 +35,30 @@ def select(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a selection of that name.")
     ] = False,
+    memory: Memory = "4GB",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Select images by a recipe.
 
     A query over facts that are there: it takes seconds, needs no GPU, and reads no image.
+
+    Memory is that of the selection and of a few row groups, whatever the size of the pool.
     """
     with command("select", as_json=as_json, debug=debug) as output:
         from cluster.cli.tables import text_table
         from cluster.verbs.select import select as run_select
 
-        selection = run_select(run, recipe=recipe, name=name, n=n, overwrite=overwrite)
+        with output.progress() as on_progress:
+            selection = run_select(
+                run,
+                recipe=recipe,
+                name=name,
+                n=n,
+                overwrite=overwrite,
+                memory=memory,
+                on_progress=on_progress,
+            )
         for warning in selection.stats["warnings"]:
             output.say(f"warning: {warning}")
         steps = text_table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import duckdb
@@ -25,7 +25,7 @@ from selector.selecting.plan import (
     SourceColumn,
     Step,
 )
-from selector.selecting.predicate import check_predicate
+from selector.selecting.predicate import Predicate, check_predicate
 from selector.tables.connection import RunTables
 from selector.tables.schema import direction_of
 from shards.errors import UsageError
@@ -56,14 +56,17 @@ def bind(
     """
     binder = _Binder(connection, tables)
     where = recipe.source.where
+    where_reads: tuple[str, ...] | None = ()
     if where is not None:
-        where = binder.predicate(where, "source.where")
+        predicate = binder.predicate(where, "source.where")
+        where, where_reads = predicate.expression, predicate.columns
     steps = tuple(binder.step(step, f"steps[{i}]") for i, step in enumerate(recipe.steps))
     versions = {**tables.versions, **selection_hashes}
     used = {name.lower() for name in binder.used}  # SQL does not tell names apart by case
     return Plan(
         status_ok=recipe.source.status == "ok",
         where=where,
+        where_reads=where_reads,
         columns=tuple(binder.columns.values()),
         steps=steps,
         tables={name: versions[name] for name in sorted(versions) if name.lower() in used},
@@ -119,8 +122,8 @@ class _Binder:
         return tuple(self.step(step, f"{path}[{i}]") for i, step in enumerate(steps))
 
     def _where(self, text: str, path: str) -> Flag:
-        expression = self.predicate(text, path)
-        self.columns[path] = SourceColumn(path, "flag", expression)
+        found = self.predicate(text, path)
+        self.columns[path] = SourceColumn(path, "flag", found.expression, None, found.columns)
         return Flag(path, f"where {text.strip()}", path, keep=True)
 
     def _exclude(self, options: Exclude, path: str) -> Flag | Listed:
@@ -128,8 +131,7 @@ class _Binder:
             name = f"{options.duplicates}.duplicate_of"
             column = self._column(name, f"{path}.duplicates")
             flag = f"{name} IS NOT NULL"
-            sql = f"{column.sql} IS NOT NULL"
-            self.columns[flag] = SourceColumn(flag, "flag", sql, column.fact)
+            self.columns[flag] = replace(column, name=flag, kind="present")
             return Flag(path, f"exclude duplicates of {options.duplicates}", flag, keep=False)
         if isinstance(options.entries, str):
             entries = exclusions.read_list(options.entries)
@@ -161,7 +163,7 @@ class _Binder:
         self._require(options.by, f"{path}.by", column, pa.types.is_integer, "whole numbers")
         # Two steps may rank by a column as a number and group by it as an integer.
         name = f"group {options.by}"
-        self.columns[name] = SourceColumn(name, "integer", column.sql, column.fact)
+        self.columns[name] = replace(column, name=name, kind="integer")
         label = f"quota of {options.n} {order.words} per {options.by}"
         return Rank(path, label, order, options.n, None, name, options.shortage)
 
@@ -195,7 +197,7 @@ class _Binder:
             raise UsageError(f"{path}: {kind or 'scores'} has no column {bare!r}; {hint}")
         if kind:
             self.used.add(kind)
-        return SourceColumn(name, "number", f'"{bare}"', kind or None)
+        return SourceColumn(name, "number", f'"{bare}"', kind or None, (bare,))
 
     def _require(
         self, name: str, path: str, column: SourceColumn, fits: Any, expected: str
@@ -209,11 +211,11 @@ class _Binder:
             )
         return data_type
 
-    def predicate(self, text: str, path: str) -> str:
+    def predicate(self, text: str, path: str) -> Predicate:
         """`text` as DuckDB writes it, after binding it to `scores`."""
         checked = check_predicate(self.connection, text, path)
         self.used |= checked.tables
-        return checked.expression
+        return checked
 
 
 def _draw(seed: int) -> Order:

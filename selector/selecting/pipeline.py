@@ -53,19 +53,31 @@ class _Tally:
     rows_out: int = 0
 
 
-def run_plan(plan: Plan, stream: Callable[[], Iterable[Chunk]]) -> Outcome:
+Pass = Callable[[], Iterable[Chunk]]
+"""Starts a pass over the candidate rows."""
+
+
+def counts_first(plan: Plan) -> bool:
+    """Whether rows have to be counted before they are ranked: a quantile or quota comes first."""
+    head = _split(plan.steps)[1]
+    return any(needs_counts(rank) for rank in _ranks(head))
+
+
+def run_plan(plan: Plan, stream: Pass, *, counting: Pass | None = None) -> Outcome:
     """Select.
 
     Args:
-        stream: starts a pass over the candidate rows; called twice if rows have to be counted
-            first (a quantile or a quota as the first comparing step).
+        stream: the candidate rows.
+        counting: the same rows for the pass that comes first if `counts_first`; their content
+            hashes may be missing. `stream` if not given.
 
     Raises:
         UsageError: too few rows where that is an error, or an empty selection, with the step
             that emptied it.
     """
     leading, head, rest = _split(plan.steps)
-    counts = _counts(head, lambda: (_passing(leading, chunk) for chunk in stream()))
+    first = counting or stream
+    counts = _counts(head, lambda: (_passing(leading, chunk) for chunk in first()))
     runner: Runner = Collector(None, only_row_ids=True)
     if head is not None:
         runner = make_runner(head, counts=counts, class_names=plan.class_names)
@@ -125,7 +137,7 @@ def _passing(steps: Sequence[Step], chunk: Chunk, tallies: Sequence[_Tally] | No
     return chunk
 
 
-def _counts(step: Step | None, stream: Callable[[], Iterable[Chunk]]) -> dict[str, Counter[int]]:
+def _counts(step: Step | None, stream: Pass) -> dict[str, Counter[int]]:
     """Counts for every Rank step within `step` that needs them; one pass, or none."""
     ranks = [rank for rank in _ranks(step) if needs_counts(rank)]
     counts: dict[str, Counter[int]] = {rank.path: Counter() for rank in ranks}

@@ -21,15 +21,19 @@ class SourceColumn:
     Attributes:
         name: of the column in a chunk.
         kind: number -> float64 with NaN for null; integer -> int64 with the least int64 for null;
-            flag -> bool, null counts as false.
-        sql: expression over `scores` (or over the fact table, if one is named).
+            flag -> bool, null counts as false; present -> bool, whether there is a value.
+        sql: expression over `scores` (or over the fact table, if one is named): a condition for a
+            flag, one column for the others.
         fact: kind of the fact table that the column lies in, None for `scores`.
+        reads: columns of that table that the expression needs of a row; None if the row alone does
+            not tell the answer.
     """
 
     name: str
-    kind: Literal["number", "integer", "flag"]
+    kind: Literal["number", "integer", "flag", "present"]
     sql: str
-    fact: str | None = None
+    fact: str | None
+    reads: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class Plan:
     Attributes:
         status_ok: only rows with the status ok are candidates.
         where: SQL predicate of the source, None for none.
+        where_reads: what it reads, as `SourceColumn.reads`.
         columns: that the steps read.
         steps: in order.
         tables: table kind (or view of another selection) -> the version that is read.
@@ -132,6 +137,7 @@ class Plan:
 
     status_ok: bool
     where: str | None
+    where_reads: tuple[str, ...] | None
     columns: tuple[SourceColumn, ...]
     steps: tuple[Step, ...]
     tables: Mapping[str, Any]

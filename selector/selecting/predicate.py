@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,13 @@ class Predicate:
     Attributes:
         expression: as DuckDB writes it: a single expression, without comments.
         tables: names of all tables that it reads, `scores` included.
+        columns: of `scores` that a row needs for an answer; None if a row alone does not tell it (a
+            subquery) or the columns are not named one by one.
     """
 
     expression: str
     tables: set[str]
+    columns: tuple[str, ...] | None
 
 
 def check_predicate(connection: duckdb.DuckDBPyConnection, text: str, path: str) -> Predicate:
@@ -43,13 +47,15 @@ def check_predicate(connection: duckdb.DuckDBPyConnection, text: str, path: str)
             sql = f"SELECT 1 FROM scores WHERE {expression}"
             connection.sql(sql + " LIMIT 0").fetchall()
             result = connection.sql(f"SELECT {expression} FROM scores LIMIT 0").types[0]
-            tables = _tables_in(connection, sql)
+            nodes = list(_nodes(connection, sql))
+            names = connection.sql("SELECT * FROM scores LIMIT 0").columns
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     if str(result) != "BOOLEAN":
         raise UsageError(f"{path}: {text!r} is {result}, expected a condition: true or false")
     _refuse_volatile(connection, expression, path)
-    return Predicate(expression, tables)
+    tables = {node["table_name"] for node in nodes if node.get("type") == "BASE_TABLE"}
+    return Predicate(expression, tables, _columns_in(nodes, names))
 
 
 def _refuse_volatile(connection: duckdb.DuckDBPyConnection, expression: str, path: str) -> None:
@@ -66,17 +72,29 @@ def _refuse_volatile(connection: duckdb.DuckDBPyConnection, expression: str, pat
         )
 
 
-def _tables_in(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
-    """Names of the tables that a SELECT reads, in subqueries too, as DuckDB parses it."""
+def _nodes(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[dict[str, Any]]:
+    """Every node of a SELECT, in subqueries too, as DuckDB parses it."""
     ((parsed,),) = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
-    found: set[str] = set()
     waiting: list[Any] = [json.loads(parsed)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
-            if node.get("type") == "BASE_TABLE":
-                found.add(node["table_name"])
+            yield node
             waiting += node.values()
         elif isinstance(node, list):
             waiting += node
-    return found
+
+
+def _columns_in(nodes: Sequence[dict[str, Any]], names: Sequence[str]) -> tuple[str, ...] | None:
+    """The columns that an expression reads, in the spelling of the table; None if it hides them."""
+    known = {name.lower(): name for name in names}  # SQL does not tell names apart by case
+    found = set()
+    for node in nodes:
+        if node.get("class") in ("SUBQUERY", "STAR", "WINDOW"):
+            return None
+        if node.get("class") == "COLUMN_REF":
+            *table, last = (name.lower() for name in node["column_names"])
+            if table not in ([], ["scores"]) or last not in known:
+                return None
+            found.add(known[last])
+    return tuple(name for name in names if name in found)

@@ -1,4 +1,8 @@
-"""The stream of candidate rows: what a plan needs of the run's tables, chunk by chunk, as numpy."""
+"""The stream of candidate rows: what a plan needs of the run's tables, chunk by chunk, as numpy.
+
+By SQL, which can answer every plan. `selector.selecting.stream` reads the files of a stored run
+itself, in less memory, wherever a row alone tells what the plan asks of it.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +46,10 @@ def single_rows(
         The chunk, with two more flags `source.status` and `source.where`; and the rows of scores.
     """
     source = [
-        SourceColumn(STATUS_FLAG, "flag", "status = 'ok'" if plan.status_ok else "true"),
-        SourceColumn(WHERE_FLAG, "flag", plan.where or "true"),
+        SourceColumn(
+            STATUS_FLAG, "flag", "status = 'ok'" if plan.status_ok else "true", None, None
+        ),
+        SourceColumn(WHERE_FLAG, "flag", plan.where or "true", None, None),
     ]
     columns = (*plan.columns, *source)
     wanted = f"row_id IN ({', '.join(str(int(row_id)) for row_id in row_ids)})"
@@ -83,6 +89,8 @@ def _typed(column: SourceColumn, sql: str) -> str:
             return f"coalesce(CAST({sql} AS BIGINT), {NO_GROUP + 1} - 1)"
         case "flag":
             return f"coalesce({sql}, false)"
+        case "present":
+            return f"{sql} IS NOT NULL"
 
 
 def _quoted(name: str) -> str:
@@ -90,7 +98,7 @@ def _quoted(name: str) -> str:
 
 
 def _chunk(batch: pa.RecordBatch, columns: tuple[SourceColumn, ...]) -> Chunk:
-    high, low = _hash_halves(batch.column("content_hash"))
+    high, low = hash_halves(batch.column("content_hash"))
     chunk = {"row_id": batch.column("row_id").to_numpy(), "tie_high": high, "tie_low": low}
     for column in columns:
         # zero_copy_only=False: flags are stored as bits, and nulls of numbers become NaN.
@@ -98,7 +106,7 @@ def _chunk(batch: pa.RecordBatch, columns: tuple[SourceColumn, ...]) -> Chunk:
     return chunk
 
 
-def _hash_halves(hashes: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def hash_halves(hashes: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """The two halves of 16-byte values as big-endian numbers; a row without a hash sorts last."""
     fixed = hashes.cast(pa.binary(16)).fill_null(b"\xff" * 16)
     bytes_16 = np.frombuffer(fixed.buffers()[1], dtype=">u8")

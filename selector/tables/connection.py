@@ -22,7 +22,7 @@ from selector.tables.read import damage_of, dataset, newest_versions, open_parts
 from selector.tables.run_files import read_json, read_parquet
 from selector.tables.selections import selection_names, selection_part
 from shards import storage
-from shards.errors import StorageError
+from shards.errors import StorageError, UsageError
 from shards.manifest import PoolManifest
 
 DEFAULT_MEMORY_LIMIT = "4GB"
@@ -105,6 +105,17 @@ def _classes(layout: RunLayout) -> pa.Table:
     )
 
 
+def check_memory_limit(text: str) -> str:
+    """`text` itself, if it is an amount of memory.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?\s*[KMGT]i?B", text, re.IGNORECASE):
+        raise UsageError(f"memory {text!r}: expected an amount such as 4GB or 500MB")
+    return text
+
+
 def _damage(tables: RunTables, error: duckdb.InvalidInputException) -> StorageError | None:
     """Which file is to blame, if it was a view that could not be read."""
     found = re.search(r"reading the stream registered as '([^']+)' failed", str(error))
@@ -140,6 +151,7 @@ def connect_tables(
     tables: RunTables, *, memory_limit: str = DEFAULT_MEMORY_LIMIT, threads: int | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `connect`, for tables that are open already."""
+    check_memory_limit(memory_limit)
     with tempfile.TemporaryDirectory(prefix="coursepack-sql-") as spill:
         config: dict[str, str | int | bool] = {
             "memory_limit": memory_limit,

@@ -110,7 +110,7 @@ def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:
         try:
             schema = pq.read_schema(place[1], filesystem=filesystem)
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(kind, part, error) from error
+            raise unreadable(kind, part, error) from error
         check_schema(schema, kind=kind, where=part)
         return schema
 
@@ -135,11 +135,11 @@ def damage_of(kind: str, source: ds.FileSystemDataset) -> StorageError | None:
             for _ in pq.ParquetFile(part, filesystem=source.filesystem).iter_batches():
                 pass
         except (pa.ArrowException, OSError) as error:
-            return _unreadable(kind, part, error)
+            return unreadable(kind, part, error)
     return None
 
 
-def _unreadable(kind: str, part: str, error: Exception) -> StorageError:
+def unreadable(kind: str, part: str, error: Exception) -> StorageError:
     cure = "remove it and its marker in the ledger and run the same score command again"
     if kind.startswith("selection"):
         cure = f"remove the folder {part.rpartition('/')[0]} and select again"

@@ -77,6 +77,36 @@ def test_too_few_images_are_an_error(run):
     assert "error: " in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (
+            "source: {where: width > 100000}\nsteps: []\n",
+            "the selection is empty: no row passes the source (width > 100000, status ok only)",
+        ),
+        (
+            "steps: [{where: width > 100000}, {take: {n: 5, order: margin}}]\n",
+            "the selection is empty: steps[0].where (where width > 100000) kept none of 285 rows; "
+            "loosen it",
+        ),
+    ],
+)
+def test_a_selection_of_nothing_is_an_error_and_leaves_nothing(run, tmp_path, recipe, message):
+    (tmp_path / "none.yaml").write_text(recipe)
+    result = _invoke("select", run, "--recipe", tmp_path / "none.yaml", "--name", "none", "--json")
+    assert result.exit_code == 2
+    assert message in json.loads(result.stdout)["error"]["message"]
+    assert not (tmp_path / "run" / "selections").exists()
+
+
+def test_memory_must_be_an_amount(run):
+    arguments = ("select", run, "--recipe", "dfnd", "--n", 5, "--name", "few", "--memory")
+    wrong = _invoke(*arguments, "lots")
+    assert wrong.exit_code == 2
+    assert "memory 'lots': expected an amount such as 4GB or 500MB" in wrong.stderr
+    assert _invoke(*arguments, "200MB").exit_code == 0
+
+
 def test_explain_tells_every_step(run):
     _invoke("select", run, "--recipe", "dfnd", "--name", "top", "--n", 50)
     rows = "SELECT key, row_id IN (SELECT row_id FROM selection_top) AS taken FROM scores"

@@ -36,6 +36,24 @@ def test_conditions_over_scores_bind(text: str) -> None:
     assert check(predicate.expression).expression == predicate.expression
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("status = 'ok' AND width >= 32", ("status", "width")),
+        ('"Width" > 3 OR scores.HEIGHT > lower(key)', ("key", "width", "height")),
+        ("true", ()),
+        ("COLUMNS(['width', 'height']) > 5", None),
+        ("main.scores.width > 5", None),
+        ("noise_value < (SELECT avg(noise_value) FROM scores)", None),
+        ("EXISTS (SELECT 1)", None),
+    ],
+)
+def test_columns_that_a_row_needs(text: str, columns: tuple[str, ...] | None) -> None:
+    assert check(text).columns == (
+        columns if columns is None else tuple(n for n in ROWS.column_names if n in columns)
+    )
+
+
 def test_tables_of_subqueries_are_found() -> None:
     text = "row_id IN (SELECT row_id FROM PU WHERE prob > (SELECT avg(p.prob) FROM pu p))"
     assert check(text).tables == {"scores", "PU", "pu"}
