@@ -40,7 +40,7 @@ def test_conditions_over_scores_bind(text: str) -> None:
     ("text", "columns"),
     [
         ("status = 'ok' AND width >= 32", ("status", "width")),
-        ('"Width" > 3 OR scores.HEIGHT > lower(key)', ("key", "width", "height")),
+        ('"Width" > 3 OR scores.HEIGHT > length(key)', ("key", "width", "height")),
         ("true", ()),
         ("COLUMNS(['width', 'height']) > 5", None),
         ("main.scores.width > 5", None),
