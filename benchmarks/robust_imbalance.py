@@ -1,6 +1,6 @@
 """Does robust distillation help the rare classes of an imbalanced pool?
 
-    python -m benchmarks.robust_imbalance --work /tmp/imbalance [--seeds 3] [--validate]
+    python -m benchmarks.robust_imbalance --work /tmp/imbalance [--seeds 5] [--validate]
 
 MNIST, LeNet-5 -> half. The pool has 500 unlabelled digits a class, and a tenth of that (50) of
 three classes, which rotate with the seed: 0 3 6, 1 4 7, 2 5 8. Four arms see the same images, the
@@ -34,7 +34,7 @@ TEACHER_STEPS = 3_000
 TRAINING: dict[str, Any] = {
     "optimizer": {"kind": "sgd", "lr": 0.02, "weight_decay": 5e-4},
     "schedule": {"kind": "cosine"},
-    "steps": 1_000,
+    "steps": 600,
     "batch_size": 128,
 }
 TEMPERATURE = 2.0
@@ -99,7 +99,7 @@ def train(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=TRAINING["steps"])
     parser.add_argument("--arms", nargs="+", default=list(ARMS))
     parser.add_argument("--validate", action="store_true")

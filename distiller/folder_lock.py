@@ -12,7 +12,7 @@ from shards.errors import StorageError, UsageError
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path, *, doing: str = "training") -> Iterator[None]:
     """Hold FOLDER/lock while the block runs; the folder is made when missing.
 
     The kernel releases the lock of a killed process, so no stale lock has to be cleaned up.
@@ -33,7 +33,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                f"{folder}: another process is training there; wait for it or give another out"
+                f"{folder}: another process is {doing} there; wait for it or give another out"
             ) from error
         yield
     finally:
