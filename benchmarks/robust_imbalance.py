@@ -33,12 +33,12 @@ TEACHER_STEPS = 3_000
 
 TRAINING: dict[str, Any] = {
     "optimizer": {"kind": "sgd", "lr": 0.02, "weight_decay": 5e-4},
-    "schedule": {"kind": "cosine"},
+    "schedule": {"kind": "cosine", "warmup_steps": 60},
     "steps": 600,
     "batch_size": 128,
 }
 TEMPERATURE = 2.0
-EPS = 0.5
+EPS = 0.3
 
 ARMS: dict[str, dict[str, Any]] = {
     "kd": {"kind": "kd"},
@@ -69,8 +69,10 @@ def train(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Card and log of one student."""
     objective = {**ARMS[arm], "temperature": TEMPERATURE}
+    name = f"{measured}-{arm}-{seed}-{'-'.join(map(str, changes.values()))}"
+    eps = changes.pop("eps")
     if arm in ("sampled", "worst_case"):
-        objective |= {"eps": EPS, "relative": True}
+        objective |= {"eps": eps, "relative": True}
     config = {
         "teacher": {
             "name": "lenet/5",
@@ -90,7 +92,7 @@ def train(
         "seed": seed,
         "threads": 1,
         "device": "cpu",
-        "out": str(work / f"{measured}-{arm}-{seed}-{'-'.join(map(str, changes.values()))}"),
+        "out": str(work / name),
     }
     result = distill(config)
     return result.card, read_metrics(result.out / "metrics.jsonl")
@@ -101,6 +103,7 @@ def main() -> None:
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=TRAINING["steps"])
+    parser.add_argument("--eps", type=float, default=EPS)
     parser.add_argument("--arms", nargs="+", default=list(ARMS))
     parser.add_argument("--validate", action="store_true")
     options = parser.parse_args()
@@ -112,7 +115,11 @@ def main() -> None:
         cards = []
         for seed in range(options.seeds):
             card, logs[arm, seed] = train(
-                options.work, arm, seed, measured=measured, changes={"steps": options.steps}
+                options.work,
+                arm,
+                seed,
+                measured=measured,
+                changes={"steps": options.steps, "eps": options.eps},
             )
             cards.append(card)
         arms[arm] = {
@@ -141,7 +148,7 @@ def main() -> None:
             "rare_classes": [rare_classes(seed) for seed in range(options.seeds)],
             "samples_seen": options.steps * TRAINING["batch_size"],
             "temperature": TEMPERATURE,
-            "eps_relative": EPS,
+            "eps_relative": options.eps,
             "arms": arms,
             "sampled_wins_seed_0": {"step": steps, **wins},
             "worst_case_weights_seed_0": {
