@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from selector.report.panel import Panel
-from selector.report.panels import classes, failed, gallery, noise, origin, overview
+from selector.report.panels import (
+    classes,
+    failed,
+    gallery,
+    noise,
+    origin,
+    overview,
+    pu,
+    students,
+    truth,
+)
 
 PANELS: tuple[Panel[Any], ...] = (
     overview.PANEL,
@@ -13,6 +23,11 @@ PANELS: tuple[Panel[Any], ...] = (
     classes.PANEL,
     gallery.KEPT,
     gallery.DROPPED,
+    truth.PANEL,
+    pu.PANEL,
+    pu.ATTENTION,
+    students.ACCURACY,
+    students.CLASS_WEIGHTS,
     failed.PANEL,
     origin.PANEL,
 )

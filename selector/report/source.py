@@ -48,8 +48,8 @@ class Source:
         """Whether the run has a table or view of that name, such as `pu` or `map`."""
         found = self.sql.execute(
             "SELECT count(*) FROM duckdb_views() WHERE view_name = $view", {"view": view}
-        ).fetchone()
-        return bool(found and found[0])
+        ).fetchall()  # to the end: the connection answers nothing else before
+        return bool(found[0][0])
 
 
 @contextmanager
