@@ -124,7 +124,7 @@ def main() -> None:
             cards.append(card)
         arms[arm] = {
             name: [round(100 * card["metrics"][key], 2) for card in cards]
-            for name, key in (("mean", "top1"), ("worst_class", "worst_class_top1"))
+            for name, key in (("mean", "top1"), ("worst_class", "worst_class_accuracy"))
         }
         arms[arm]["class_weights"] = [
             card["class_weights"] and card["class_weights"]["weights"] for card in cards

@@ -79,7 +79,7 @@ def _row(student: Student) -> dict[str, Any]:
         "top1": metrics["top1"],
         "low": metrics["top1_low"],
         "high": metrics["top1_high"],
-        "worst": metrics.get("worst_class_top1"),
+        "worst": metrics.get("worst_class_accuracy"),
     }
 
 
