@@ -30,6 +30,7 @@ from distiller.options import Options
 from distiller.recipes import load_recipe, merge
 from distiller.robust_options import RobustOptions
 from distiller.schedule import ScheduleOptions
+from distiller.targets import TargetOptions
 from selector.teachers.load import TeacherSpec
 from shards import storage
 from shards.errors import UsageError
@@ -69,6 +70,10 @@ class DistillConfig(Options):
 
     augment: AugmentOptions = AugmentOptions()
     """Random views of the training images; teacher and student see the same one."""
+
+    targets: TargetOptions | None = None
+    """Ask the teacher once for a few views of each image and replay its answers; null = a new view
+    at every step, of which the teacher is asked."""
 
     optimizer: OptimizerOptions = OptimizerOptions()
     """What updates the student."""
@@ -146,6 +151,12 @@ class DistillConfig(Options):
                 "augment.mix is given, but known labels are used, and a mix of two images has no "
                 "label: leave it out, or learn from the teacher alone"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _targets_have_a_teacher(self) -> DistillConfig:
+        if self.targets is not None and not needs_teacher(self.objective):
+            raise ValueError("targets are given, but the objective asks no teacher; leave them out")
         return self
 
     @model_validator(mode="after")

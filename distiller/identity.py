@@ -17,6 +17,7 @@ FREE_FIELDS = frozenset(
         "eval_every",
         "checkpoint_every",
         "log_every",
+        "targets.folder",
         "data.train",
         "data.labelled",
         "data.eval",

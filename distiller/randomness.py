@@ -27,6 +27,8 @@ class Purpose(IntEnum):
     """Which class weights the robust loss is maximised over."""
     LABELLED_ORDER = 6
     """Order of the labelled images where they are mixed in at a share of their own."""
+    VIEWS = 7
+    """The views whose targets are kept in a store."""
 
 
 def numpy_generator(seed: int, purpose: Purpose, position: int = 0) -> np.random.Generator:

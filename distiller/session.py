@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from distiller.average import start_average
 from distiller.config import DistillConfig
 from distiller.data.image_batch import each_once
+from distiller.data.in_memory import InMemoryImages
 from distiller.inputs import Inputs
 from distiller.objective import Objective
 from distiller.objective_options import NoisyOptions, SupervisedOptions, needs_teacher
@@ -23,6 +24,7 @@ from distiller.optimizer import build_optimizer
 from distiller.robust_options import RobustOptions
 from distiller.robust_start import RobustStart, restored_start, robust_start
 from distiller.students import build_student
+from distiller.targets import ReplayedViews
 from distiller.training_data import (
     EvaluationSet,
     Loading,
@@ -33,9 +35,11 @@ from distiller.training_data import (
 )
 from distiller.transition_matrix import TransitionMatrix, identity_start
 from distiller.transition_start import transition_start
+from distiller.views import FreshViews, Views
 from selector.teachers.load import Teacher
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.runtime import EagerRuntime, Runtime
+from shards.errors import UsageError
 
 _NO_POOL_WARNING = (
     "objective.transition.pool is not given, so Q starts from the training images; where those "
@@ -53,7 +57,7 @@ class Session:
         num_classes: C.
         preprocessing: turns a uint8 batch into the input of BOTH networks.
         teacher: None only where the configuration has none.
-        run_teacher: uint8 batch -> its logits, normalised inside; None where the loss needs none.
+        views: what the networks see of a batch, and what the teacher says of it.
         student: in training mode, on the device.
         average: of its weights over the updates, or None; what is evaluated and kept, if there.
         objective: the loss, with Q where it has one.
@@ -70,7 +74,7 @@ class Session:
     num_classes: int
     preprocessing: Preprocessing
     teacher: Teacher | None
-    run_teacher: Runtime | None
+    views: Views
     student: nn.Module
     average: AveragedModel | None
     objective: Objective
@@ -125,9 +129,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         num_classes=loading.num_classes,
         preprocessing=loading.preprocessing,
         teacher=teacher,
-        run_teacher=(
-            EagerRuntime(teacher) if teacher and needs_teacher(config.objective) else None
-        ),
+        views=_views(config, teacher, loading, train),
         student=student,
         average=None if config.average is None else start_average(student, config.average),
         objective=Objective(
@@ -145,6 +147,35 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
             *_warnings(config, train, evaluation),
             *(() if robust is None else robust.warnings(loading.class_names)),
         ),
+    )
+
+
+def _views(
+    config: DistillConfig, teacher: Teacher | None, loading: Loading, train: TrainingSet
+) -> Views:
+    run_teacher: Runtime | None = None
+    if teacher is not None and needs_teacher(config.objective):
+        run_teacher = EagerRuntime(teacher)
+    if config.targets is None:
+        return FreshViews(config.augment, seed=config.seed, run_teacher=run_teacher)
+    assert teacher is not None  # the configuration was checked for both
+    assert run_teacher is not None
+    if not isinstance(train.images, InMemoryImages):
+        raise UsageError(
+            "targets are given, but the training images do not fit into data.memory_bytes "
+            f"({loading.options.memory_bytes:,}); raise it, or leave targets out"
+        )
+    return ReplayedViews(
+        config.targets,
+        config.augment,
+        train.images.images_NCSS,
+        run_teacher=run_teacher,
+        batch_size=config.batch_size,
+        made_from={
+            "teacher": teacher.fingerprint,
+            "preprocessing": loading.preprocessing.fingerprint(),
+            "training images": train.index.fingerprint,
+        },
     )
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import torch
 
-from distiller.augment import augment
 from distiller.data.image_batch import ImageBatch
 from distiller.divergence import stop_if_not_finite
 from distiller.optimizer import set_learning_rate
-from distiller.randomness import Purpose, torch_generator, torch_seed
+from distiller.randomness import Purpose, torch_seed
 from distiller.schedule import learning_rate_factor
 from distiller.session import Session
 
@@ -18,8 +17,8 @@ from distiller.session import Session
 def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) -> dict[str, float]:
     """Update the student on one batch.
 
-    Everything random hangs on (seed, step) alone. The order is: one random view; the one
-    normalisation; teacher without gradient; student; loss; gradient; a check that both are finite;
+    Everything random hangs on (seed, step) alone. The order is: one view; teacher
+    without gradient; the one normalisation; student; loss; gradient; a check that both are finite;
     update.
 
     Args:
@@ -39,14 +38,8 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
     config, train = session.config, session.train
     factor = learning_rate_factor(step, steps=config.steps, options=config.schedule)
     set_learning_rate(session.optimizer, config.optimizer.lr * factor)
-    view_BCSS = augment(
-        batch.images_BCSS,
-        config.augment,
-        generator=torch_generator(config.seed, Purpose.AUGMENT, step),
-    )
+    view_BCSS, teacher_logits_BC = session.views(batch, step=step)
     inputs_BCSS = session.preprocessing.normalize(view_BCSS)
-    run_teacher = session.run_teacher
-    teacher_logits_BC = None if run_teacher is None else run_teacher(view_BCSS)
     # Dropout and the like draw from torch's global generator; the run has its own copy of it.
     torch.manual_seed(torch_seed(config.seed, Purpose.LAYERS, step))
     with torch.autocast(session.device.type, torch.bfloat16, enabled=config.precision == "bf16"):

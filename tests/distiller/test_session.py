@@ -36,7 +36,8 @@ def test_without_a_teacher_the_students_own_or_the_given_preprocessing_is_used(
     given = {**stock.to_dict(), "mean": [0.25]}
     session = opened(supervised(tmp_path, student={"preprocessing": given}))
     assert session.preprocessing.mean == (0.25,)
-    assert session.run_teacher is None
+    (batch,) = session.train.images.batches([torch.arange(4)])
+    assert session.views(batch, step=0).teacher_logits_BC is None
 
 
 @pytest.mark.parametrize("full", [True, False])

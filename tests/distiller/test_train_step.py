@@ -15,6 +15,7 @@ from distiller.losses.kd import kd_loss
 from distiller.optimizer import OptimizerOptions, build_optimizer, learning_rate
 from distiller.session import Session, open_session
 from distiller.train_step import train_step
+from distiller.views import FreshViews
 from tests.distiller.small_runs import small_config
 from tests.distiller.small_sets import CLASSES
 
@@ -39,12 +40,13 @@ def test_teacher_and_student_see_the_same_view(tmp_path: Path) -> None:
 
         def __call__(self, batch_NCHW: Tensor) -> Tensor:
             seen["teacher"] = batch_NCHW
-            assert session.run_teacher is not None
-            return session.run_teacher(batch_NCHW)
+            assert session.teacher is not None
+            return session.teacher.logits(batch_NCHW)
 
     session.student.register_forward_pre_hook(lambda _, args: seen.update(student=args[0]))
     batch = first_batch(session)
-    train_step(replace(session, run_teacher=Spy()), batch, step=0, folder=tmp_path)
+    views = FreshViews(session.config.augment, seed=0, run_teacher=Spy())
+    train_step(replace(session, views=views), batch, step=0, folder=tmp_path)
     assert torch.equal(session.preprocessing.normalize(seen["teacher"]), seen["student"])
     assert not torch.equal(seen["teacher"], batch.images_BCSS)
 

@@ -1,0 +1,55 @@
+"""The views of a batch: what both networks see of its images, and what the teacher says of it.
+
+Teacher and student always see the SAME view: it is made once, here, and the teacher is asked here.
+
+Legend: B = images in a batch, N = images of the set, C = channels or classes, S = image side.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from distiller.augment import AugmentOptions, augment
+from distiller.data.image_batch import ImageBatch
+from distiller.randomness import Purpose, torch_generator
+from selector.teachers.runtime import Runtime
+
+
+class View(NamedTuple):
+    """A batch as the networks see it."""
+
+    images_BCSS: Tensor
+    """(B, C, S, S) uint8, not yet normalised."""
+
+    teacher_logits_BC: Tensor | None
+    """(B, C) float32 of just these images; None where the loss needs no teacher."""
+
+
+class Views(Protocol):
+    """How batches become views; a pure function of the batch and the step's number."""
+
+    def __call__(self, batch: ImageBatch, *, step: int) -> View: ...
+
+
+class FreshViews:
+    """A new random view at every step, of which the teacher is asked.
+
+    Args:
+        options: of the augmentation.
+        seed: of the run.
+        run_teacher: uint8 batch -> logits; None where the loss needs none.
+    """
+
+    def __init__(self, options: AugmentOptions, *, seed: int, run_teacher: Runtime | None) -> None:
+        self._options, self._seed, self._run_teacher = options, seed, run_teacher
+
+    def __call__(self, batch: ImageBatch, *, step: int) -> View:
+        images_BCSS = augment(
+            batch.images_BCSS,
+            self._options,
+            generator=torch_generator(self._seed, Purpose.AUGMENT, step),
+        )
+        run = self._run_teacher
+        return View(images_BCSS, None if run is None else run(images_BCSS))
