@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster.board import Board
@@ -11,6 +11,7 @@ from cluster.stage import TaskResult
 from selector.scoring.spec import ScoreSpec
 
 if TYPE_CHECKING:  # torch is loaded where a stage is opened, not where it is described
+    from selector.scoring.features import FeaturePlan
     from selector.scoring.shard_scorer import ScoreTask, ShardScorer
 
 
@@ -22,6 +23,8 @@ class ScoreStage:
         spec: Teacher, preprocessing, limits.
         teacher_fingerprint: What the driver loaded; a worker that loads anything else stops.
         semantic_hash: Names the markers.
+        features: Stored beside the scores; None = none.
+        features_ledger: Folder of their markers, which carry their id in place of the hash.
     """
 
     spec: ScoreSpec
@@ -31,6 +34,8 @@ class ScoreStage:
     batch_size: int
     threads: int
     device: str
+    features: FeaturePlan | None = None
+    features_ledger: str = ""
     name: str = "score"
 
     def open(self) -> ScoreWorker:
@@ -38,7 +43,11 @@ class ScoreStage:
         from shards.errors import UsageError
 
         scorer = ShardScorer(
-            self.spec, batch_size=self.batch_size, threads=self.threads, device=self.device
+            self.spec,
+            batch_size=self.batch_size,
+            threads=self.threads,
+            device=self.device,
+            features=self.features,
         )
         if scorer.teacher.fingerprint != self.teacher_fingerprint:
             raise UsageError(
@@ -46,32 +55,36 @@ class ScoreStage:
                 f"the driver one with {self.teacher_fingerprint[:12]}; the weights at "
                 f"{self.spec.teacher.weights} differ between machines: put them on shared storage"
             )
-        return ScoreWorker(scorer, Ledger(self.ledger_folder), self.semantic_hash)
+        return ScoreWorker(scorer, self)
 
 
 class ScoreWorker:
     """An opened `ScoreStage`."""
 
-    def __init__(self, scorer: ShardScorer, ledger: Ledger, semantic_hash: str) -> None:
+    def __init__(self, scorer: ShardScorer, stage: ScoreStage) -> None:
         self._scorer = scorer
-        self._ledger = ledger
-        self._semantic_hash = semantic_hash
+        self._stage = stage
 
     def report_to(self, board: Board) -> None:
         self._scorer.report_to(board, board.progress)
 
     def run(self, task: ScoreTask) -> TaskResult:
+        stage = self._stage
         part = self._scorer.score(task)
-        self._ledger.write(
-            Marker(
-                part=part.name,
-                semantic=self._semantic_hash,
-                etag=short_hash(task.shard.etag),
-                paths=part.paths,
-                counters=part.counters,
-                damaged=bool(part.counters.get("damaged")),
-            )
+        marker = Marker(
+            part=part.name,
+            semantic=stage.semantic_hash,
+            etag=short_hash(task.shard.etag),
+            paths=part.paths,
+            counters=part.counters,
+            damaged=bool(part.counters.get("damaged")),
         )
+        if stage.features is not None:
+            # Before the marker of the scores: where that is missing, all of the part is done again.
+            fact = replace(marker, semantic=stage.features.fact_id)
+            Ledger(stage.features_ledger).write(fact)
+        if not task.facts_only:
+            Ledger(stage.ledger_folder).write(marker)
         return TaskResult(part.name, part.paths, part.counters)
 
     def close(self) -> None:

@@ -32,6 +32,8 @@ class RowBatch:
         error: text for a row that failed.
         width, height, num_bytes, content_hash, phash: None where unknown.
         scores: name -> (rows,) float64 or int64, set once the teacher has answered.
+        features: (rows, D) float16; None where none are asked for, or no image has pixels.
+        has_features: (rows,) bool, False where they are null.
     """
 
     entries: list[SampleEntry] = field(default_factory=list)
@@ -43,6 +45,8 @@ class RowBatch:
     content_hash: list[bytes | None] = field(default_factory=list)
     phash: list[int | None] = field(default_factory=list)
     scores: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    features: npt.NDArray[np.float16] | None = None
+    has_features: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -85,6 +89,23 @@ class RowBatch:
         for row in np.flatnonzero(broken):
             if self.status[row] == "ok":
                 self.fail(int(row), "crashed", "the teacher's logits are NaN or infinite")
+
+    def set_features(
+        self, values: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Take the features of a batch, of which the first len(self) rows count.
+
+        Args:
+            values: (batch, D).
+            valid: (batch,) bool; a row that failed has none either way.
+
+        Returns:
+            (rows,) bool, True where the image is sound but its features are not finite.
+        """
+        sound = np.array([status == "ok" for status in self.status], bool)
+        self.features = values[: len(self)]
+        self.has_features = sound & valid[: len(self)]
+        return sound & ~self.has_features
 
 
 def scores_table(batches: Sequence[RowBatch], *, shard_id: int, shard_name: str) -> pa.Table:

@@ -6,6 +6,8 @@
 The caller's thread only waits and passes on, in order. The model is always run on whole batches of
 one shape by one thread, and an image's place in its batch follows from its index alone, so the
 bytes of a part do not depend on threads, timing or how a shard was divided into tasks.
+
+Features come from the same decoding and the same pass as the scores.
 """
 
 from __future__ import annotations
@@ -15,23 +17,26 @@ import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
 
 import torch
 
-from selector.scores.uncertainty import LogitScores, scores_from_logits
 from selector.scoring.decode_job import Breadcrumb, DecodeOptions, DecodeTimes
+from selector.scoring.features import FeaturePlan
+from selector.scoring.forward import Forward, Reply
 from selector.scoring.reading import EndOfShard, ReadItem, read_shard
 from selector.scoring.ring import Ring, Slot
 from selector.scoring.rows import RowBatch
+from selector.scoring.scored_rows import ScoredRows
 from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import PartResult, ScoreTask
 from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
 from selector.teachers.load import load_teacher
-from selector.teachers.runtime import EagerRuntime, Runtime
+from selector.teachers.runtime import EagerRuntime
 from shards.decode_trial import DecodeTrial
 from shards.errors import UsageError
 
@@ -52,9 +57,11 @@ class ShardScorer:
         threads: computing threads, which decode and, on a CPU, run the model.
         device: torch device of the teacher; another than "cpu" has a thread of its own.
         breadcrumb: told which images are being decoded, for whoever survives a crash.
+        features: stored beside the scores; None = scores alone, which are the same bytes.
 
     Raises:
-        UsageError, StorageError: as `load_teacher`; a senseless batch size or thread count.
+        UsageError, StorageError: as `load_teacher`; a senseless batch size or thread count; taps
+            that the teacher does not have.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class ShardScorer:
         threads: int,
         device: str = "cpu",
         breadcrumb: Breadcrumb | None = None,
+        features: FeaturePlan | None = None,
     ) -> None:
         if batch_size < 1 or threads < 1:
             raise UsageError(f"batch size {batch_size}, threads {threads}: expected at least 1")
@@ -72,12 +80,16 @@ class ShardScorer:
         torch.set_num_threads(1)  # of each worker; there are `threads` of them
         self.teacher = load_teacher(spec.teacher_spec, device=device)
         self.batch_size = batch_size
-        self._runtime: Runtime = EagerRuntime(self.teacher)
+        runtime = EagerRuntime(self.teacher, taps=() if features is None else features.taps)
+        self._forward = Forward(runtime, features, device=device)
+        self._features = features
         self._spec = spec
         self._breadcrumb = breadcrumb
         self._on_images: Callable[[int], None] | None = None
         self._workers = Workers(threads, name="compute")
         self._models = self._workers if device == "cpu" else Workers(1, name="model")
+        # A GPU computes the next batch while results of the one before travel back.
+        self._in_flight = len(self._models) if device == "cpu" else 2
         self._ring = self._new_ring()
 
     def __enter__(self) -> ShardScorer:
@@ -110,7 +122,8 @@ class ShardScorer:
 
         Raises:
             ShardError: the shard is no tar.
-            StorageError: the shard cannot be read, or the part not written.
+            StorageError: the shard cannot be read, or the part not written; for a task of
+                `facts_only`, the shard is another than was scored.
             UsageError: task.start is no multiple of the batch size.
         """
         if task.start % self.batch_size:
@@ -120,6 +133,11 @@ class ShardScorer:
             )
         begin = perf_counter()
         trial = self._trial() if task.suspects or task.careful else None
+        scored = None
+        if task.facts_only:
+            scored = ScoredRows(task)
+            crashed = tuple(scored.crashed | set(task.crashed))
+            task = replace(task, stop=scored.stop, crashed=crashed)
         options = DecodeOptions(
             image_ext=self._spec.image_extensions,
             limits=self._spec.limits,
@@ -145,9 +163,11 @@ class ShardScorer:
         counters: defaultdict[str, float] = defaultdict(float)
         running: deque[_Running] = deque()
         try:
-            with PartWriter(task) as writer:
+            with PartWriter(task, self._features) as writer:
                 reader.start()
-                end = self._pass_on(batches, running, writer, counters)
+                end = self._pass_on(batches, running, writer, counters, scored)
+                if scored is not None:
+                    scored.finish()
         finally:
             self._settle(reader, running)
             if trial is not None:
@@ -167,20 +187,26 @@ class ShardScorer:
         running: deque[_Running],
         writer: PartWriter,
         counters: defaultdict[str, float],
+        scored: ScoredRows | None,
     ) -> EndOfShard:
         """Batches from the reader to the model as they are decoded, and on to the writer."""
 
         def finish_oldest() -> None:
             asked = perf_counter()
             slot, answer = running.popleft()
-            scores, forward_s = answer.result()
+            reply = answer.result()
+            reply.wait()
             rows = slot.rows
-            rows.set_scores(scores)
+            rows.set_scores(reply.scores)
+            if self._features is not None:
+                _take_features(rows, reply, counters)
             # From here on the slot is the reader's, which begins new rows in it at once.
             self._ring.give_back(slot)
-            counters["forward_s"] += forward_s
+            counters["forward_s"] += reply.forward_s
             counters["model_s"] += perf_counter() - asked
             _count(rows, counters)
+            if scored is not None:
+                counters["features_differ"] += scored.check(rows)
             writer.put(rows)
             if self._on_images is not None:
                 self._on_images(len(rows))
@@ -196,25 +222,15 @@ class ShardScorer:
                 for name, seconds in vars(job.result()).items():
                     counters[name] += seconds
             counters["wait_decode_s"] += perf_counter() - read
-            answer = self._models.submit(Urgency.MODEL, self._forward, item)
+            answer = self._models.submit(Urgency.MODEL, self._forward, item.batch_NCHW, item.rows)
             running.append((item, answer))
-            if len(running) == len(self._models):
+            if len(running) == self._in_flight:
                 finish_oldest()
         if isinstance(item, BaseException):
             raise item
         while running:
             finish_oldest()
         return item
-
-    def _forward(self, slot: Slot[DecodeTimes]) -> tuple[LogitScores | None, float]:
-        """Scores on the CPU, and the seconds that they took."""
-        begin = perf_counter()
-        if "ok" not in slot.rows.status:
-            return None, 0.0
-        with torch.inference_mode():
-            scores = scores_from_logits(self._runtime(slot.batch_NCHW))
-            scores = LogitScores(*(values.cpu() for values in scores))
-        return scores, perf_counter() - begin
 
     def _settle(self, reader: threading.Thread, running: deque[_Running]) -> None:
         """After success, failure or Ctrl-C: no thread touches the ring any more, all slots free."""
@@ -239,14 +255,26 @@ class ShardScorer:
 
     def _new_ring(self) -> Ring[DecodeTimes]:
         return Ring(
-            num_slots=len(self._models) + 3,
+            num_slots=self._in_flight + 3,
             batch_size=self.batch_size,
             input_size=self.teacher.preprocessing.input_size,
             pinned=self.teacher.device.startswith("cuda"),
         )
 
 
-_Running = tuple[Slot[DecodeTimes], Future[tuple[LogitScores | None, float]]]
+_Running = tuple[Slot[DecodeTimes], Future[Reply]]
+
+
+def _take_features(rows: RowBatch, reply: Reply, counters: defaultdict[str, float]) -> None:
+    if reply.features is None:  # no image of the batch has pixels
+        return
+    features = reply.features
+    null = rows.set_features(features.values.numpy(), features.valid.numpy())
+    assert rows.has_features is not None
+    clipped = features.clipped.numpy()[: len(rows)] & rows.has_features
+    counters["features"] += int(rows.has_features.sum())
+    counters["features_null"] += int(null.sum())
+    counters["features_clipped"] += int(clipped.sum())
 
 
 def _count(rows: RowBatch, counters: defaultdict[str, float]) -> None:

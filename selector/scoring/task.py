@@ -22,6 +22,8 @@ class ScoreTask:
         suspects: indexes of samples that were being decoded when a worker died over this task;
             each is decoded in a process of its own first.
         careful: every sample is: the worker died again, of another one.
+        facts_only: the part has its scores already; write what else the stage makes, aligned with
+            them, and leave scores and members as they are.
     """
 
     shard: ShardEntry
@@ -31,6 +33,7 @@ class ScoreTask:
     crashed: tuple[int, ...] = ()
     suspects: tuple[int, ...] = ()
     careful: bool = False
+    facts_only: bool = False
 
     @property
     def name(self) -> str:
@@ -56,8 +59,10 @@ class PartResult:
         name: of the part.
         paths: files written, whole.
         counters: images, failed, bytes (encoded images), status_<each status>, problems,
-            problem_<each kind found>, damaged (1 when samples of the shard may be missing), and
-            seconds:
+            problem_<each kind found>, damaged (1 when samples of the shard may be missing);
+            features, features_null (sound images whose features are not finite), features_clipped
+            (some feature exceeded half precision), features_differ (rows whose status is another
+            than in the scores); and seconds:
             wall_s: from open to the last file in place; about the sum of the next four.
             wait_read_s: waited for samples to be read. Near wall_s: storage bounds.
             wait_decode_s: waited for pixels. Near wall_s: decoding bounds.

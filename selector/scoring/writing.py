@@ -1,12 +1,18 @@
-"""The writer thread: rows of finished batches into the two Parquet files of a part."""
+"""The writer thread: rows of finished batches into the Parquet files of a part."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
 
+import pyarrow as pa
+
+from selector.scoring.features import KIND, FeaturePlan, features_table
 from selector.scoring.rows import RowBatch, members_table, scores_table
 from selector.scoring.task import ScoreTask
 from selector.tables.layout import RunLayout
@@ -22,21 +28,59 @@ class _Abandoned(Exception):
     """Raised inside the open files so that they vanish."""
 
 
+@dataclass(frozen=True)
+class PartFile:
+    """One file of a part: where, of what columns, and how rows become a table."""
+
+    uri: str
+    schema: pa.Schema
+    make: Callable[[Sequence[RowBatch]], pa.Table]
+
+
+def part_files(task: ScoreTask, features: FeaturePlan | None) -> list[PartFile]:
+    """The files that a task writes: scores and members, features where there is a plan."""
+    layout, shard_id = RunLayout(task.run), task.shard.shard_id
+    shard_name = storage.name(task.shard.uri)
+    files = []
+    if not task.facts_only:
+        files += [
+            PartFile(
+                layout.scores_part(task.name),
+                scores_schema(),
+                lambda rows: scores_table(rows, shard_id=shard_id, shard_name=shard_name),
+            ),
+            PartFile(
+                layout.members_part(task.name),
+                members_schema(),
+                lambda rows: members_table(rows, shard_id=shard_id),
+            ),
+        ]
+    if features is not None:
+        schema = features.schema()
+        files.append(
+            PartFile(
+                layout.facts_part(KIND, features.fact_id, task.name),
+                schema,
+                lambda rows: features_table(rows, schema, shard_id=shard_id),
+            )
+        )
+    return files
+
+
 class PartWriter:
-    """Writes a part beside the model; both files appear on a clean exit, neither otherwise.
+    """Writes a part beside the model; its files appear on a clean exit, none otherwise.
 
     Attributes:
-        paths: the two files.
+        paths: the files: scores, members, features, as far as they are written.
         wait_s: seconds that `put` and the exit waited.
         work_s: seconds that the thread worked.
     """
 
-    def __init__(self, task: ScoreTask) -> None:
-        layout = RunLayout(task.run)
-        self.paths = (layout.scores_part(task.name), layout.members_part(task.name))
+    def __init__(self, task: ScoreTask, features: FeaturePlan | None = None) -> None:
+        self._files = part_files(task, features)
+        self.paths = tuple(file.uri for file in self._files)
         self.wait_s = 0.0
         self.work_s = 0.0
-        self._shard_id = task.shard.shard_id
         self._shard_name = storage.name(task.shard.uri)
         self._queue: queue.Queue[RowBatch | None] = queue.Queue(_BATCHES_WAITING)
         self._abandoned = False
@@ -98,10 +142,11 @@ class PartWriter:
 
     def _write(self) -> None:
         waiting: list[RowBatch] = []
-        with (
-            open_part(self.paths[0], scores_schema()) as append_scores,
-            open_part(self.paths[1], members_schema()) as append_members,
-        ):
+        with ExitStack() as stack:
+            appends = [
+                (stack.enter_context(open_part(file.uri, file.schema)), file.make)
+                for file in self._files
+            ]
             while True:
                 rows = self._queue.get()
                 self._ended = rows is None
@@ -110,10 +155,8 @@ class PartWriter:
                     self._check_order(rows)
                     waiting.append(rows)
                 if waiting and (rows is None or sum(map(len, waiting)) >= _ROWS_PER_TABLE):
-                    append_scores(
-                        scores_table(waiting, shard_id=self._shard_id, shard_name=self._shard_name)
-                    )
-                    append_members(members_table(waiting, shard_id=self._shard_id))
+                    for append, make in appends:
+                        append(make(waiting))
                     waiting = []
                 if rows is None:
                     if self._abandoned:

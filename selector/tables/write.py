@@ -19,6 +19,18 @@ from shards import atomic
 ROWS_PER_GROUP = 131_072
 """Fixed, so that the bytes of a file do not depend on how its rows arrived."""
 
+_VECTOR_BYTES_PER_GROUP = 16 * 2**20
+"""Rows of wide vectors come in smaller groups: a group is held in memory, and read as a whole."""
+
+
+def rows_per_group(schema: pa.Schema) -> int:
+    """Rows of a row group of a table with this schema: a power of two that follows from it."""
+    width = sum(field.type.byte_width for field in schema if is_vector(field))
+    if not width:
+        return ROWS_PER_GROUP
+    fitting: int = 2 ** ((_VECTOR_BYTES_PER_GROUP // width).bit_length() - 1)
+    return min(ROWS_PER_GROUP, max(1024, fitting))
+
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """`table` with exactly the columns, order, types and metadata of `schema`.
@@ -69,6 +81,7 @@ def open_part(uri: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
     ]
     # Half-precision vectors hardly compress, and their least and greatest bytes tell nothing.
     vectors = {field.name for field in schema if is_vector(field)}
+    group_rows = rows_per_group(schema)
     with (
         atomic.new_file(uri) as file,
         pq.ParquetWriter(
@@ -89,13 +102,13 @@ def open_part(uri: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
         def append(table: pa.Table) -> None:
             nonlocal waiting, num_groups
             waiting = pa.concat_tables([waiting, table])
-            while len(waiting) >= ROWS_PER_GROUP:
-                write_group(waiting.slice(0, ROWS_PER_GROUP))
-                waiting = waiting.slice(ROWS_PER_GROUP)
+            while len(waiting) >= group_rows:
+                write_group(waiting.slice(0, group_rows))
+                waiting = waiting.slice(group_rows)
 
         def write_group(group: pa.Table) -> None:
             nonlocal num_groups
-            writer.write_table(_canonical(group), row_group_size=ROWS_PER_GROUP)
+            writer.write_table(_canonical(group), row_group_size=group_rows)
             num_groups += 1
 
         yield append

@@ -9,8 +9,10 @@ import operator
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from selector.teachers.tracing import is_called, trace
 
 # What these return is theirs alone, so a ReLU behind them may overwrite it.
 _FRESH_MODULES = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
@@ -24,59 +26,69 @@ def for_inference(module: nn.Module) -> nn.Module:
     are. Parameters that are not changed are shared with `module`.
     """
     try:
-        traced = torch.fx.symbolic_trace(module)
+        traced = trace(module).module
     except Exception:
         # Tracing foreign code fails in many ways, and each of them only means: leave it alone.
         return module
+    rewrite(traced)
+    return traced
+
+
+def rewrite(traced: fx.GraphModule) -> None:
+    """Fold batch norms and let ReLUs overwrite their input, in place.
+
+    An output that a node besides the ReLU reads is not overwritten.
+    """
     _fold_batch_norm(traced)
     _relu_in_place(traced)
     traced.delete_all_unused_submodules()
     traced.recompile()
-    return traced
 
 
-def _fold_batch_norm(traced: torch.fx.GraphModule) -> None:
+def _fold_batch_norm(traced: fx.GraphModule) -> None:
     """Each convolution -> batch norm pair becomes one convolution."""
     modules = dict(traced.named_modules())
-    calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
     for node in list(traced.graph.nodes):
-        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
+        source = folded_convolution(node, traced, modules)
+        if source is None:
             continue
-        source = node.args[0]
-        if not _calls(source, modules, (nn.Conv2d,)) or len(source.users) != 1:
-            continue
-        # A module that is called twice has other inputs elsewhere.
-        if calls.count(source.target) > 1 or calls.count(node.target) > 1:
-            continue
-        if modules[node.target].running_mean is None:
-            continue
-        folded = fuse_conv_bn_eval(modules[source.target], modules[node.target])
-        parent, _, name = source.target.rpartition(".")
+        target = str(source.target)
+        folded = fuse_conv_bn_eval(modules[target], modules[str(node.target)])
+        parent, _, name = target.rpartition(".")
         setattr(traced.get_submodule(parent), name, folded)
-        modules[source.target] = folded
+        modules[target] = folded
         node.replace_all_uses_with(source)
         traced.graph.erase_node(node)
 
 
-def _relu_in_place(traced: torch.fx.GraphModule) -> None:
+def folded_convolution(
+    node: fx.Node, traced: fx.GraphModule, modules: dict[str, nn.Module]
+) -> fx.Node | None:
+    """The convolution that a batch norm is folded into; None for any other node."""
+    if not is_called(node, modules, (nn.BatchNorm2d,)):
+        return None
+    source = node.args[0]
+    if not is_called(source, modules, (nn.Conv2d,)) or len(source.users) != 1:
+        return None
+    # A module that is called twice has other inputs elsewhere.
+    calls = [other.target for other in traced.graph.nodes if other.op == "call_module"]
+    if calls.count(source.target) > 1 or calls.count(node.target) > 1:
+        return None
+    return None if modules[str(node.target)].running_mean is None else source
+
+
+def _relu_in_place(traced: fx.GraphModule) -> None:
     """ReLUs overwrite their input where nobody else reads it."""
     modules = dict(traced.named_modules())
     for node in traced.graph.nodes:
         is_function = node.op == "call_function" and node.target in (F.relu, torch.relu)
-        if not is_function and not _calls(node, modules, (nn.ReLU,)):
+        if not is_function and not is_called(node, modules, (nn.ReLU,)):
             continue
         source = node.args[0]
-        is_fresh = _calls(source, modules, _FRESH_MODULES) or (
+        is_fresh = is_called(source, modules, _FRESH_MODULES) or (
             source.op == "call_function" and source.target in _FRESH_FUNCTIONS
         )
         if not is_fresh or len(source.users) != 1:
             continue
         node.op, node.target = "call_function", F.relu
         node.args, node.kwargs = (source,), {"inplace": True}
-
-
-def _calls(
-    node: torch.fx.Node, modules: dict[str, nn.Module], types: tuple[type[nn.Module], ...]
-) -> bool:
-    """Whether the node calls a module of exactly one of these types."""
-    return node.op == "call_module" and type(modules[str(node.target)]) in types

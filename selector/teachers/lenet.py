@@ -22,11 +22,16 @@ class LeNet(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, widths[0], 5)
         self.conv2 = nn.Conv2d(widths[0], widths[1], 5)
         self.conv3 = nn.Conv2d(widths[1], widths[2], 5)
+        # Without parameters, but with names: the stages of the network end here.
+        self.pool1 = nn.MaxPool2d(2)
+        self.pool2 = nn.MaxPool2d(2)
+        self.relu3 = nn.ReLU()
+        self.relu4 = nn.ReLU()
         self.fc1 = nn.Linear(widths[2], widths[3])
         self.fc2 = nn.Linear(widths[3], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        x = F.relu(self.conv3(x)).flatten(1)
-        return self.fc2(F.relu(self.fc1(x)))
+        x = self.pool1(F.relu(self.conv1(x)))
+        x = self.pool2(F.relu(self.conv2(x)))
+        x = self.relu3(self.conv3(x)).flatten(1)
+        return self.fc2(self.relu4(self.fc1(x)))

@@ -1,12 +1,14 @@
 """How a teacher is run over batches: the one place that another runtime would be added to.
 
-A runtime is a callable: uint8 images in, float32 logits out. Its name is recorded with the scores,
-because two runtimes agree within a tolerance, not to the bit.
+A runtime is a callable: uint8 images in, float32 logits out, and stage features from the same pass
+where it was made with taps. Its name is recorded with the scores, because two runtimes agree within
+a tolerance, not to the bit.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,51 +16,97 @@ from torch import Tensor, nn
 from selector.teachers.black_box import BlackBox
 from selector.teachers.inference_graph import for_inference
 from selector.teachers.load import Teacher
+from selector.teachers.stage_features import Stage, with_stage_features
+from selector.teachers.taps import Tap
+from shards.errors import UsageError
+
+
+class Answer(NamedTuple):
+    """What one forward pass gives, float32: logits (N, C), features (N, D) or None."""
+
+    logits: Tensor
+    features: Tensor | None
 
 
 class Runtime(Protocol):
     """What the scoring pipeline needs of a runtime."""
 
     name: str
+    stages: tuple[Stage, ...]
+    """Of the features; empty where it gives none."""
 
     def __call__(self, batch_NCHW: Tensor) -> Tensor:
         """Logits (N, C) float32, on the runtime's device, of uint8 images (N, C, S, S)."""
+        ...
+
+    def answer(self, batch_NCHW: Tensor) -> Answer:
+        """Logits and features of the same images, from one pass."""
         ...
 
 
 class EagerRuntime:
     """PyTorch without a compiler, in float32: channels last, network rewritten for inference.
 
-    It differs from the teacher's own module by rounding alone (some 1e-5 of a noise value).
+    It differs from the teacher's own module by rounding alone (some 1e-5 of a noise value). Its
+    logits are the same to the bit with and without taps.
+
+    Raises:
+        UsageError: taps of a network whose graph cannot be read, or that does not have them.
     """
 
     name = "eager-fp32"
 
-    def __init__(self, teacher: Teacher) -> None:
+    def __init__(self, teacher: Teacher, *, taps: Sequence[Tap] = ()) -> None:
         self._preprocessing = teacher.preprocessing
         self._device = torch.device(teacher.device)
+        self.stages: tuple[Stage, ...] = ()
         module = teacher.module
-        if not isinstance(module, BlackBox):
-            rewritten = for_inference(module)
-            module = rewritten if _agree(rewritten, teacher) else module
+        if taps:
+            inputs = _made_up_images(teacher)
+            staged = with_stage_features(module, taps, example=inputs, name=teacher.name)
+            if not _agree(staged.module, teacher, inputs):
+                raise UsageError(
+                    f"{teacher.name} answers differently once its graph is rewritten, so that its "
+                    "features cannot be trusted; score without --features"
+                )
+            module, self.stages = staged.module, staged.stages
+        elif not isinstance(module, BlackBox):
+            rewritten, inputs = for_inference(module), _made_up_images(teacher)
+            module = rewritten if _agree(rewritten, teacher, inputs) else module
         self._module = module.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def __call__(self, batch_NCHW: Tensor) -> Tensor:
+    def answer(self, batch_NCHW: Tensor) -> Answer:
         batch_NCHW = batch_NCHW.to(self._device, non_blocking=True)
         inputs = self._preprocessing.normalize(batch_NCHW)
-        return self._module(inputs.contiguous(memory_format=torch.channels_last)).float()
+        output = self._module(inputs.contiguous(memory_format=torch.channels_last))
+        if not self.stages:
+            return Answer(output.float(), None)
+        logits, features = output
+        return Answer(logits.float(), features.float())
+
+    def __call__(self, batch_NCHW: Tensor) -> Tensor:
+        return self.answer(batch_NCHW).logits
 
 
-def _agree(rewritten: nn.Module, teacher: Teacher) -> bool:
-    """Whether the rewritten network answers as the original does, on made-up images.
+def _made_up_images(teacher: Teacher) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    size = (2, *teacher.preprocessing.input_size)
+    images = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
+    return teacher.preprocessing.normalize(images).to(teacher.device)
+
+
+@torch.no_grad()
+def _agree(rewritten: nn.Module, teacher: Teacher, inputs: Tensor) -> bool:
+    """Whether a rewritten network answers as the original does, on made-up images.
 
     A trace follows one path through the network. Should that path depend on more than the graph
     shows, this tells.
     """
-    generator = torch.Generator().manual_seed(0)
-    size = (2, *teacher.preprocessing.input_size)
-    images = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
-    with torch.no_grad():
-        inputs = teacher.preprocessing.normalize(images).to(teacher.device)
-        return torch.allclose(rewritten(inputs), teacher.module(inputs), rtol=1e-3, atol=1e-3)
+    try:
+        output = rewritten(inputs)
+    except Exception:
+        # The code that is made of a graph fails on some networks, each in its way.
+        return False
+    logits = output[0] if isinstance(output, tuple) else output
+    return torch.allclose(logits, teacher.module(inputs), rtol=1e-3, atol=1e-3)

@@ -16,6 +16,7 @@ from selector.scoring.decode_job import DecodeTimes
 from selector.scoring.ring import Ring, Slot
 from selector.scoring.shard_scorer import PartResult, ScoreTask, ShardScorer
 from selector.scoring.spec import ScoreSpec
+from selector.teachers.runtime import Answer
 from selector.teachers.zoo import default_preprocessing
 from shards.decode import decode
 from shards.errors import UsageError
@@ -189,22 +190,22 @@ class BreaksDown:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, batch_NCHW: Tensor) -> Tensor:
+    def answer(self, batch_NCHW: Tensor) -> Answer:
         self.calls += 1
         if self.calls == 3:
             raise RuntimeError("out of memory")
-        return torch.zeros(len(batch_NCHW), 10)
+        return Answer(torch.zeros(len(batch_NCHW), 10), None)
 
 
 def test_an_error_of_the_model_ends_the_part_and_leaves_the_scorer_usable(
     spec: ScoreSpec, shard: str, tmp_path: Path
 ) -> None:
     with ShardScorer(spec, batch_size=BATCH, threads=2) as scorer:
-        good, scorer._runtime = scorer._runtime, BreaksDown()
+        good, scorer._forward._runtime = scorer._forward._runtime, BreaksDown()
         with pytest.raises(RuntimeError, match="out of memory"):
             scorer.score(task(shard, tmp_path))
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-        scorer._runtime = good
+        scorer._forward._runtime = good
         assert scorer.score(task(shard, tmp_path)).counters["images"] == NUM_IMAGES
 
 
@@ -213,17 +214,17 @@ class HalfBroken:
 
     name = "half broken"
 
-    def __call__(self, batch_NCHW: Tensor) -> Tensor:
+    def answer(self, batch_NCHW: Tensor) -> Answer:
         logits = torch.arange(10.0).repeat(len(batch_NCHW), 1)
         logits[1::2] = torch.nan
-        return logits
+        return Answer(logits, None)
 
 
 def test_a_teacher_that_breaks_down_on_an_image_costs_its_row(
     spec: ScoreSpec, shard: str, tmp_path: Path
 ) -> None:
     with ShardScorer(spec, batch_size=BATCH, threads=1) as scorer:
-        scorer._runtime = HalfBroken()
+        scorer._forward._runtime = HalfBroken()
         scores, _ = read(scorer.score(task(shard, tmp_path)))
     status = scores["status"].to_pylist()
     assert set(status[0::2]) == {"ok", "undecodable"}
