@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cluster.bad_budget import BadBudget
 from cluster.execution import ExecutionConfig
+from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.spec import ScoreSpec
 from selector.teachers.spec import TeacherSpec
 from shards.errors import UsageError
@@ -68,6 +69,10 @@ class ExecutionSection(_Section):
         return ExecutionConfig(**self.model_dump())
 
 
+class FeaturesSection(FeatureSpec):
+    """Stage features, for PU fits, neighbours and maps; see docs/features.md."""
+
+
 class ScoreConfig(_Section):
     """A scoring run."""
 
@@ -86,6 +91,9 @@ class ScoreConfig(_Section):
 
     limits: LimitsSection = LimitsSection()
     """How large an image may be. Fixed for a run."""
+
+    features: FeaturesSection | None = None
+    """Stage features to store beside the scores; null = none. May be added to a scored run."""
 
     max_bad: str = "5%"
     """Failed images allowed before the exit code is 3: a share such as 5%, or a count."""

@@ -33,6 +33,7 @@ class ScoreReport:
             error, `tries`, `traceback`.
         damaged: Shards of the pool that break off: their readable images are rows.
         warnings: What a person should know; also printed.
+        features: Of a call that asked for some, see `cluster.feature_pass.FeatureReport`.
         exit_code: 0, or 3 when shards are quarantined or damaged or the bad budget is exceeded.
     """
 
@@ -46,6 +47,7 @@ class ScoreReport:
     warnings: list[str]
     throughput: Throughput
     exit_code: int = 0
+    features: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return self.__dict__ | {"throughput": self.throughput.to_dict()}
@@ -63,7 +65,8 @@ class Tally:
     def add(self, outcome: Outcome) -> str:
         """Count one outcome and return the line to log about it, if any."""
         if isinstance(outcome, Finished):
-            self.parts += 1
+            # A part that only gets features was scored before.
+            self.parts += not getattr(outcome.task, "facts_only", False)
             self.num_bytes += outcome.task.num_bytes
             self.counters = sum_counters([self.counters, outcome.result.counters])
             return ""

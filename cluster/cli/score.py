@@ -54,6 +54,22 @@ def score(
             "--image-ext", metavar="EXT,EXT", help="Which members are images, in this order."
         ),
     ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features",
+            metavar="full|pca:D",
+            help="Store stage features too, all or D principal components; also of a scored run.",
+        ),
+    ] = None,
+    taps: Annotated[
+        str | None,
+        typer.Option(
+            "--taps",
+            metavar="MODULE,MODULE",
+            help="Modules whose averaged outputs are the features; stage ends if not given.",
+        ),
+    ] = None,
     max_bad: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +119,8 @@ def score(
             "teacher.class_names": class_names,
             "teacher.allow_code": allow_code or None,
             "image_ext": image_ext.split(",") if image_ext else None,
+            "features.mode": features,
+            "features.taps": taps.split(",") if taps else None,
             "max_bad": max_bad,
             "execution.executor": executor,
             "execution.address": address,
@@ -124,6 +142,7 @@ def score(
                 out=chosen.out,
                 execution=chosen.execution.to_config(),
                 max_bad=chosen.max_bad,
+                features=chosen.features,
                 on_progress=on_progress,
             )
         for warning in report.warnings:
@@ -131,6 +150,8 @@ def score(
         counts = [f"{count:,} {status}" for status, count in report.statuses.items()]
         nothing = report.quarantined and not report.parts_done
         speed = ["no shard could be scored"] if nothing else report.throughput.lines()
+        if report.features is not None:
+            speed = [*speed, _features_line(report.features)]
         output.finish(
             report.to_dict(),
             text=[
@@ -139,6 +160,15 @@ def score(
             ],
             exit_code=report.exit_code,
         )
+
+
+def _features_line(features: dict[str, Any]) -> str:
+    kept = features["explained_variance"]
+    share = "" if kept is None else f", {kept:.1%} of their variance"
+    return (
+        f"features {features['name'] or features['id']}: {features['dim']} numbers an image"
+        f"{share}, {features['parts']:,} parts"
+    )
 
 
 def _require(given: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ from cluster.execution import (
     make_plan,
     run_tasks,
     worker_pool,
+)
+from cluster.feature_pass import (
+    commit_features,
+    feature_tasks,
+    feature_warnings,
+    lagging_features,
+    prepare_features,
+    report_features,
+    retire_stale,
 )
 from cluster.ledger import short_hash
 from cluster.metrics import Throughput, throughput
@@ -35,6 +45,8 @@ from cluster.run_lock import RunLock
 from cluster.runs import Run, open_run
 from cluster.score_report import ScoreReport, Tally, make_report, pool_warnings
 from cluster.score_stage import ScoreStage
+from selector.scoring.feature_spec import FeatureSpec
+from selector.scoring.features import FeaturePlan
 from selector.scoring.shard_scorer import ScoreTask
 from selector.scoring.spec import ScoreSpec, semantic_dict
 from selector.tables.layout import RunLayout
@@ -42,6 +54,7 @@ from selector.tables.write import write_table_list
 from selector.teachers.load import Teacher, load_teacher
 from shards import atomic, storage
 from shards.errors import CoursepackError, UsageError
+from shards.manifest import ShardEntry
 
 
 def score(
@@ -51,6 +64,7 @@ def score(
     out: str,
     execution: ExecutionConfig | None = None,
     max_bad: str = "5%",
+    features: FeatureSpec | None = None,
     on_progress: OnProgress | None = None,
 ) -> ScoreReport:
     """Score every image of `pool` with a teacher and write the facts to the run `out`.
@@ -64,6 +78,8 @@ def score(
         out: The run directory, local or remote.
         execution: Where and how wide to run; see `ExecutionConfig`.
         max_bad: Failed images allowed, as a share (`5%`) or a count, before the exit code is 3.
+        features: Stage features to store beside the scores, from the same pass; parts that are
+            scored already get them in a pass of their own, their scores stay as they are.
         on_progress: Called now and then from this thread.
 
     Raises:
@@ -104,20 +120,42 @@ def score(
             threads=plan.threads,
             device=plan.device,
         )
+        tell = on_progress or _ignore
+        if features is not None:
+            stage = prepare_features(
+                run, stage, plan, teacher, features, _present(state), say=_say_to(tell)
+            )
+        name = features.name if features is not None else ""
         tally, started = Tally(), time.monotonic()
         try:
-            _run_parts(run, stage, plan, state, tally, on_progress or _ignore, warnings=warnings)
+            _run_parts(run, stage, plan, state, tally, tell, warnings=warnings)
         except BaseException:
             # Whatever ended the loop, what is done is readable, if that can still be written.
             with contextlib.suppress(CoursepackError):
-                _commit_tables(run, lock)
+                _commit_tables(run, lock, stage.features, name)
             raise
-        _commit_tables(run, lock)
+        _commit_tables(run, lock, stage.features, name)
         wall_s = time.monotonic() - started
         speed = throughput(tally.counters, wall_s=wall_s, workers=plan.actors)
         if tally.parts:
             _write_throughput(layout, speed)
-        return make_report(run, state, tally, budget, speed, warnings=warnings)
+        if features is None or stage.features is None:
+            warnings += lagging_features(run)
+            return make_report(run, state, tally, budget, speed, warnings=warnings)
+        found = report_features(run, stage.features, features)
+        warnings += feature_warnings(found)
+        report = make_report(run, state, tally, budget, speed, warnings=warnings)
+        return replace(report, features=asdict(found))
+
+
+def _present(state: PoolState) -> list[ShardEntry]:
+    """Shards that can be read."""
+    absent = {entry.shard_id for entry in (*state.missing, *state.left_out)}
+    return [entry for entry in state.manifest.entries if entry.shard_id not in absent]
+
+
+def _say_to(on_progress: OnProgress) -> Callable[[str], None]:
+    return lambda note: on_progress(Progress(0, 0, note=note))
 
 
 def _ignore(_: Progress) -> None:
@@ -180,8 +218,8 @@ def _remove_leftovers(layout: RunLayout) -> None:
     At the start for those of an earlier call, at the end for those that died in this one.
     """
     if storage.is_local(layout.root):
-        for folder in (layout.scores_dir, layout.members_dir, layout.ledger_dir):
-            for leftover in Path(folder).glob(".*.tmp"):
+        for pattern in ("*/.*.tmp", "ledger/*/.*.tmp", "facts/*/*/.*.tmp"):
+            for leftover in Path(layout.root).glob(pattern):
                 leftover.unlink(missing_ok=True)
 
 
@@ -196,6 +234,8 @@ def _run_parts(
     warnings: Sequence[str],
 ) -> None:
     tasks = [ScoreTask(shard=entry, run=run.root) for entry in state.todo]
+    if stage.features is not None:
+        tasks += feature_tasks(run, stage.features, _present(state))
     total = sum(entry.num_bytes for entry in state.manifest.entries)
     total -= sum(entry.num_bytes for entry in state.left_out)
     kept = total - sum(task.num_bytes for task in tasks)
@@ -218,7 +258,7 @@ def _start_note(plan: Plan, parts: int) -> str:
     )
 
 
-def _commit_tables(run: Run, lock: RunLock) -> None:
+def _commit_tables(run: Run, lock: RunLock, features: FeaturePlan | None, name: str) -> None:
     lock.check()
     _remove_leftovers(run.layout)
     done = run.ledger.listing()
@@ -228,6 +268,9 @@ def _commit_tables(run: Run, lock: RunLock) -> None:
         layout = run.layout
         write_table_list(layout, "scores", map(layout.scores_part, done), inputs=inputs)
         write_table_list(layout, "members", map(layout.members_part, done), inputs=inputs)
+    retire_stale(run)
+    if features is not None:
+        commit_features(run, features, name)
 
 
 def _write_throughput(layout: RunLayout, speed: Throughput) -> None:

@@ -42,8 +42,9 @@ def tiny_model(
                 module.running_var.uniform_(0.5, 2, generator=generator)
                 module.weight.uniform_(0.5, 1, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
-        classifier = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
-        classifier.weight.mul_(sharpness)
+        classifier = [m for m in model.modules() if isinstance(m, nn.Linear)][-1:]
+        for layer in classifier:  # SqueezeNet has none
+            layer.weight.mul_(sharpness)
     return model
 
 

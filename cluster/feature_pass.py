@@ -1,0 +1,250 @@
+"""Features of a scored pool: what is still to be done, and which table it becomes.
+
+Features have markers of their own, so that they may be added to a run that is scored, and continue
+by themselves when they are interrupted. Scores and members stay the bytes that they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cluster.execution import Plan
+from cluster.ledger import Ledger, Marker, short_hash
+from cluster.pca_sample import find_pca
+from cluster.runs import Run
+from cluster.score_stage import ScoreStage
+from selector.scoring.feature_spec import FeatureSpec
+from selector.scoring.features import KIND, FeaturePlan, choose_taps, make_feature_plan
+from selector.scoring.task import ScoreTask
+from selector.tables.facts import fact_tables, write_fact_table
+from selector.tables.layout import RunLayout
+from selector.teachers.load import Teacher
+from selector.teachers.runtime import EagerRuntime
+from shards import storage
+from shards.errors import UsageError
+from shards.manifest import ShardEntry
+
+PartMarkers = Mapping[str, Marker]
+"""Part name -> its marker."""
+
+
+@dataclass(frozen=True)
+class FeatureReport:
+    """What a run's features are after a call that asked for them; also part of its JSON.
+
+    Attributes:
+        id, name: of the table.
+        mode: full or pca:D.
+        dim: numbers an image.
+        stages: {"name", "dim"} of the taps, in order.
+        explained_variance: share that the principal components keep; None for full.
+        parts: that have features; `missing`: scored parts that have none.
+        null: sound images whose features are not finite; clipped: those with a number beyond half
+            precision; differ: rows whose status is another than when they were scored.
+    """
+
+    id: str
+    name: str
+    mode: str
+    dim: int
+    stages: list[dict[str, Any]]
+    explained_variance: float | None
+    parts: int
+    missing: int
+    null: int
+    clipped: int
+    differ: int
+
+
+def features_ledger(layout: RunLayout, fact_id: str) -> Ledger:
+    """The markers of one table of features."""
+    return Ledger(storage.join(layout.ledger_dir, f"{KIND}-{fact_id}"))
+
+
+def prepare_features(
+    run: Run,
+    stage: ScoreStage,
+    plan: Plan,
+    teacher: Teacher,
+    spec: FeatureSpec,
+    entries: Sequence[ShardEntry],
+    *,
+    say: Callable[[str], None],
+) -> ScoreStage:
+    """`stage` that stores features too; principal components are fitted if the run has none.
+
+    Raises:
+        UsageError: no taps, or taps that the teacher does not have; too many components; a name
+            that other features have.
+    """
+    taps = choose_taps(spec, teacher)
+    runtime = EagerRuntime(teacher, taps=taps)
+    features = make_feature_plan(teacher, runtime, taps)
+    if spec.pca_dim is not None:
+        full = replace(stage, features=features)
+        pca = find_pca(run, full, plan, entries, dim=spec.pca_dim, say=say)
+        features = make_feature_plan(teacher, runtime, taps, pca=pca)
+    check_name(run, features, spec.name)
+    ledger = features_ledger(run.layout, features.fact_id)
+    _drop_stale(run, ledger)
+    return replace(stage, features=features, features_ledger=ledger.folder)
+
+
+def parts_without_features(run: Run, plan: FeaturePlan) -> list[Marker]:
+    """Scored parts that have no features of this plan yet, in order."""
+    scored, have = run.ledger.listing(), features_ledger(run.layout, plan.fact_id).listing()
+    return [scored[part] for part in sorted(scored) if not _same_input(scored[part], have)]
+
+
+def feature_tasks(run: Run, plan: FeaturePlan, entries: Sequence[ShardEntry]) -> list[ScoreTask]:
+    """One task for every part that has scores but no features, and whose shard is there."""
+    there = {entry.shard_id: entry for entry in entries}
+    return [
+        ScoreTask(
+            shard=there[int(marker.part[:8])],
+            start=int(marker.part[9:17]),
+            run=run.root,
+            facts_only=True,
+        )
+        for marker in parts_without_features(run, plan)
+        if int(marker.part[:8]) in there
+    ]
+
+
+def commit_features(run: Run, plan: FeaturePlan, name: str) -> None:
+    """Declare the parts that are done as the newest table of features."""
+    name = name or _known_name(run.layout, plan.fact_id)
+    _declare(run, plan.fact_id, plan.about, name)
+
+
+def retire_stale(run: Run) -> None:
+    """Take parts out of tables of features whose scores were made anew since: rows may differ."""
+    for fact in fact_tables(run.layout, KIND):
+        if _drop_stale(run, features_ledger(run.layout, fact.fact_id)):
+            _declare(run, fact.fact_id, fact.about, fact.name)
+
+
+def _declare(run: Run, fact_id: str, about: Mapping[str, Any], name: str) -> None:
+    scored, have = run.ledger.listing(), features_ledger(run.layout, fact_id).listing()
+    done = {part: have[part] for part in scored if _same_input(scored[part], have)}
+    if done:
+        write_fact_table(
+            run.layout,
+            KIND,
+            fact_id,
+            [run.layout.facts_part(KIND, fact_id, part) for part in done],
+            about=about,
+            name=name,
+            inputs=short_hash(" ".join(sorted(marker.file_name for marker in done.values()))),
+        )
+
+
+def _drop_stale(run: Run, ledger: Ledger) -> bool:
+    """Remove markers of features of bytes that are gone; whether there were any."""
+    scored = run.ledger.listing()
+    stale = [
+        marker
+        for marker in ledger.listing().values()
+        if marker.part not in scored or scored[marker.part].etag != marker.etag
+    ]
+    for marker in stale:
+        ledger.remove(marker)
+    return bool(stale)
+
+
+def report_features(run: Run, plan: FeaturePlan, spec: FeatureSpec) -> FeatureReport:
+    """Count what the markers of the features say."""
+    scored = run.ledger.listing()
+    markers = [
+        marker
+        for marker in features_ledger(run.layout, plan.fact_id).read()
+        if marker.part in scored and _same_input(scored[marker.part], {marker.part: marker})
+    ]
+
+    def total(counter: str) -> int:
+        return int(sum(marker.counters.get(counter, 0) for marker in markers))
+
+    return FeatureReport(
+        id=plan.fact_id,
+        name=spec.name or _known_name(run.layout, plan.fact_id),
+        mode=spec.mode,
+        dim=plan.dim,
+        stages=[{"name": stage.name, "dim": stage.dim} for stage in plan.stages],
+        explained_variance=None if plan.pca is None else plan.pca.explained,
+        parts=len(markers),
+        missing=len(scored) - len(markers),
+        null=total("features_null"),
+        clipped=total("features_clipped"),
+        differ=total("features_differ"),
+    )
+
+
+def feature_warnings(report: FeatureReport) -> list[str]:
+    """What a person should know about the features."""
+    warnings = []
+    if report.missing:
+        warnings.append(
+            f"{report.missing:,} scored parts have no features ({report.id}); run the same command "
+            "again, only those are read"
+        )
+    if report.null:
+        warnings.append(
+            f"{report.null:,} images have scores but no features: NaN or infinity came out of a "
+            "stage of the teacher; these rows are null"
+        )
+    if report.clipped:
+        warnings.append(
+            f"{report.clipped:,} images have features beyond 65,504, stored as that; tap another "
+            "module if these matter"
+        )
+    if report.differ:
+        warnings.append(
+            f"{report.differ:,} images have another status than when they were scored (another "
+            "version of a decoder?); where they fail now, their features are null"
+        )
+    return warnings
+
+
+def lagging_features(run: Run) -> list[str]:
+    """A warning for every table of features that lacks scored parts; for calls without features."""
+    scored = run.ledger.listing()
+    warnings = []
+    for fact in fact_tables(run.layout, KIND):
+        have = features_ledger(run.layout, fact.fact_id).listing()
+        missing = sum(not _same_input(marker, have) for marker in scored.values())
+        if missing:
+            pca = f"pca:{fact.about.get('dim')}"
+            mode = "full" if fact.about.get("mode") == "full" else pca
+            warnings.append(
+                f"features {fact.name or fact.fact_id} lack {missing:,} scored parts; "
+                f"add `--features {mode}` to the command to make them"
+            )
+    return warnings
+
+
+def check_name(run: Run, plan: FeaturePlan, name: str) -> None:
+    """Refuse a name before anything is computed.
+
+    Raises:
+        UsageError: other features have it.
+    """
+    for fact in fact_tables(run.layout, KIND):
+        if name and fact.name == name and fact.fact_id != plan.fact_id:
+            raise UsageError(
+                f"the run has features called {name!r} already (id {fact.fact_id}), made from "
+                "something else; choose another features.name"
+            )
+
+
+def _known_name(layout: RunLayout, fact_id: str) -> str:
+    """A later call without a name keeps that of the first."""
+    names = [fact.name for fact in fact_tables(layout, KIND) if fact.fact_id == fact_id]
+    return names[0] if names else ""
+
+
+def _same_input(scored: Marker, have: PartMarkers) -> bool:
+    """Whether the features of a part were made of the bytes that its scores were made of."""
+    marker = have.get(scored.part)
+    return marker is not None and marker.etag == scored.etag
