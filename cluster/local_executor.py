@@ -40,8 +40,8 @@ class ProcessPool:
         self._code = code_fingerprint()
         self._environment = os.environ | {
             **dict.fromkeys(THREAD_VARIABLES, str(threads)),
-            # What the driver can import, the worker can: stages are found by module name.
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            # What the driver can import, and from where, the worker can: stages are found by name.
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
         self._devices = devices
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -54,8 +54,10 @@ class ProcessPool:
         ours, theirs = Pipe()
         board, descriptor = nameless_board()
         number, self._next = self._next, self._next + 1
+        # -P: a folder called cluster in the working directory is not ours.
+        program = [sys.executable, "-P", "-m", "cluster.local_worker"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "cluster.local_worker", str(theirs.fileno()), str(descriptor)],
+            [*program, str(theirs.fileno()), str(descriptor)],
             pass_fds=[theirs.fileno(), descriptor],
             env=self._environment | self._device_of(number),
             stdin=subprocess.DEVNULL,

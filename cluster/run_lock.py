@@ -60,6 +60,7 @@ class RunLock:
         self._folder = folder
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._lost = False
         self.epoch = 0
 
     def __enter__(self) -> RunLock:
@@ -102,7 +103,12 @@ class RunLock:
 
         Parts and their markers need no lock: whoever writes them writes the same bytes.
         """
-        if not self._is_latest():
+        self._lost = self._lost or not self._is_latest()
+        self.check_lost()
+
+    def check_lost(self) -> None:
+        """The same from what the heartbeat saw last: costs nothing, to be asked all the time."""
+        if self._lost:
             raise RunLocked(
                 f"another driver took over {self._folder} while this one was silent; "
                 "nothing is lost, this one stops"
@@ -113,6 +119,9 @@ class RunLock:
             try:
                 if self._is_latest():
                     atomic.write_bytes(self._uri(self.epoch), self._me().to_bytes())
+                else:
+                    self._lost = True
+                    return
             except StorageError:
                 continue  # a full disk or a lost mount shows in the run itself, with its cure
 

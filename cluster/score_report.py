@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cluster.bad_budget import BadBudget
 from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, Waiting
-from cluster.metrics import Throughput, sum_counters
+from cluster.metrics import Throughput
 from cluster.pool_manifest import PoolState
 from cluster.runs import Run
 from selector.tables.layout import RunLayout
@@ -59,6 +59,7 @@ class Tally:
 
     parts: int = 0
     num_bytes: int = 0
+    repeated: int = 0
     counters: dict[str, float] = field(default_factory=dict)
     quarantined: list[Quarantined] = field(default_factory=list)
 
@@ -68,7 +69,8 @@ class Tally:
             # A part that only gets features was scored before.
             self.parts += not getattr(outcome.task, "facts_only", False)
             self.num_bytes += outcome.task.num_bytes
-            self.counters = sum_counters([self.counters, outcome.result.counters])
+            for name, count in outcome.result.counters.items():
+                self.counters[name] = self.counters.get(name, 0.0) + count
             return ""
         if isinstance(outcome, Waiting):
             return outcome.reason
@@ -76,8 +78,14 @@ class Tally:
             self.quarantined.append(outcome)
             return _describe(outcome)
         if isinstance(outcome, Repeated):
+            self.repeated += 1
             return f"part {outcome.task.name} goes round again: {outcome.failure.message}"
         return ""
+
+    @property
+    def ended(self) -> int:
+        """Parts that are done or given up."""
+        return self.parts + len(self.quarantined)
 
     def quarantined_list(self) -> list[dict[str, Any]]:
         return [

@@ -80,9 +80,9 @@ class DecodeTrial:
         return out.read(1) == _SURVIVED
 
     def _start(self) -> subprocess.Popen[bytes]:
-        python_path = os.pathsep.join(path for path in sys.path if path)
+        python_path = os.pathsep.join(path or os.getcwd() for path in sys.path)
         return subprocess.Popen(
-            [sys.executable, "-m", "shards.decode_trial", self._options],
+            [sys.executable, "-P", "-m", "shards.decode_trial", self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": python_path},

@@ -13,11 +13,8 @@ from typing import Any
 from cluster.bad_budget import BadBudget
 from cluster.execution import (
     ExecutionConfig,
-    Plan,
     choose_device,
     make_plan,
-    run_tasks,
-    worker_pool,
 )
 from cluster.feature_pass import (
     commit_features,
@@ -32,7 +29,6 @@ from cluster.ledger import short_hash
 from cluster.metrics import Throughput, throughput
 from cluster.out_folder import refuse_no_folder
 from cluster.pool_manifest import (
-    PoolState,
     check_markers,
     compare,
     follow_moves,
@@ -43,6 +39,7 @@ from cluster.progress import OnProgress, Progress
 from cluster.provenance import now
 from cluster.run_lock import RunLock
 from cluster.runs import Run, open_run
+from cluster.score_parts import run_parts
 from cluster.score_report import ScoreReport, Tally, make_report, pool_warnings
 from cluster.score_stage import ScoreStage
 from selector.scoring.feature_spec import FeatureSpec
@@ -85,6 +82,7 @@ def score(
     Raises:
         UsageError: wrong weights, another configuration than the run's, no shards.
         RunLocked: another driver works on this run.
+        BudgetExceeded: far too much fails; stopped early.
         CoursepackError: a shard changed since it was scored; storage or disk trouble.
     """
     execution = execution or ExecutionConfig()
@@ -128,7 +126,13 @@ def score(
         name = features.name if features is not None else ""
         tally, started = Tally(), time.monotonic()
         try:
-            _run_parts(run, stage, plan, state, tally, tell, warnings=warnings)
+            tasks = [ScoreTask(shard=entry, run=run.root) for entry in state.todo]
+            if stage.features is not None:
+                tasks += feature_tasks(run, stage.features, _present(state))
+            run_parts(
+                run, stage, plan, state, tasks, tally, tell,
+                budget=budget, lock=lock, warnings=warnings,
+            )  # fmt: skip
         except BaseException:
             # Whatever ended the loop, what is done is readable, if that can still be written.
             with contextlib.suppress(CoursepackError):
@@ -221,41 +225,6 @@ def _remove_leftovers(layout: RunLayout) -> None:
         for pattern in ("*/.*.tmp", "ledger/*/.*.tmp", "facts/*/*/.*.tmp"):
             for leftover in Path(layout.root).glob(pattern):
                 leftover.unlink(missing_ok=True)
-
-
-def _run_parts(
-    run: Run,
-    stage: ScoreStage,
-    plan: Plan,
-    state: PoolState,
-    tally: Tally,
-    on_progress: OnProgress,
-    *,
-    warnings: Sequence[str],
-) -> None:
-    tasks = [ScoreTask(shard=entry, run=run.root) for entry in state.todo]
-    if stage.features is not None:
-        tasks += feature_tasks(run, stage.features, _present(state))
-    total = sum(entry.num_bytes for entry in state.manifest.entries)
-    total -= sum(entry.num_bytes for entry in state.left_out)
-    kept = total - sum(task.num_bytes for task in tasks)
-    if not tasks:
-        return
-    for note in (*warnings, _start_note(plan, len(tasks))):
-        on_progress(Progress(kept, total, note=note))
-    with worker_pool(plan, stage) as pool:
-        for outcome in run_tasks(pool, tasks, plan):
-            note = tally.add(outcome)
-            images = int(tally.counters.get("images", 0))
-            on_progress(Progress(kept + tally.num_bytes, total, images=images, note=note))
-
-
-def _start_note(plan: Plan, parts: int) -> str:
-    return (
-        f"scoring {parts} shard{'s' if parts != 1 else ''} with {plan.actors} "
-        f"{plan.executor} worker{'s' if plan.actors != 1 else ''}, "
-        f"{plan.threads} thread{'s' if plan.threads != 1 else ''} each, on {plan.device}"
-    )
 
 
 def _commit_tables(run: Run, lock: RunLock, features: FeaturePlan | None, name: str) -> None:
