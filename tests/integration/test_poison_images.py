@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,26 +13,12 @@ from selector.scoring.spec import ScoreSpec
 from selector.tables.layout import RunLayout
 from selector.tables.read import read
 from selector.teachers.spec import TeacherSpec
-from tests.support.lethal import DISTURBED, lethal_jpeg
+from tests.support.lethal import DISTURBED, poison
 from tests.support.pools import table_hashes, write_pool, write_shard
 
 IMAGES = 40
 
 pytestmark = pytest.mark.xdist_group("poison")
-
-
-def poison(shard: Path, how: dict[int, str]) -> None:
-    """Make the images at some indexes lethal; everything else keeps its bytes and its place."""
-    with tarfile.open(shard) as tar:
-        members = [(info, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
-    pictures = [at for at, (info, _) in enumerate(members) if info.name.endswith(".jpg")]
-    for index, kind in how.items():
-        info, data = members[pictures[index]]
-        members[pictures[index]] = (info, lethal_jpeg(data, kind))
-    with tarfile.open(shard, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for info, data in members:
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
 
 
 def test_poison_images_cost_themselves_and_two_restarts(
