@@ -29,6 +29,7 @@ from cluster.ledger import short_hash
 from cluster.metrics import Throughput, throughput
 from cluster.out_folder import refuse_no_folder
 from cluster.pool_manifest import (
+    PoolState,
     check_markers,
     compare,
     follow_moves,
