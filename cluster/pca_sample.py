@@ -17,10 +17,9 @@ from cluster.dispatch import Finished, Quarantined
 from cluster.execution import Plan, run_tasks, worker_pool
 from cluster.runs import Run
 from cluster.score_stage import ScoreStage
-from selector.scoring.features import KIND, FeaturePlan
+from selector.scoring.features import KIND, FeaturePlan, basis_uri
 from selector.scoring.pca import Pca, fit_pca, read_pca, write_pca
 from selector.scoring.task import ScoreTask
-from selector.tables.facts import make_fact_id
 from selector.tables.run_files import read_parquet
 from selector.tables.vectors import decode_vectors
 from shards import storage
@@ -58,11 +57,10 @@ def find_pca(
     assert full is not None
     if dim > full.dim:
         raise UsageError(f"pca:{dim}, but the teacher has {full.dim} features; ask for fewer")
-    key = make_fact_id({"features": full.fact_id, "pca": dim})
-    uri = storage.join(run.root, "facts", KIND, f"{key}.pca.safetensors")
+    uri = basis_uri(run.layout, full, dim)
     if storage.exists(uri):
         return read_pca(uri)
-    folder = storage.join(run.root, f".plan-pca-{key}")
+    folder = storage.join(run.root, f".plan-pca-{full.fact_id}-{dim}")
     try:
         sample = _sample(stage, full, plan, entries, folder, say)
     finally:

@@ -18,12 +18,14 @@ from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.pca import Pca
 from selector.scoring.rows import RowBatch
 from selector.tables.facts import make_fact_id
+from selector.tables.layout import RunLayout
 from selector.tables.schema import fact_schema, row_id
 from selector.tables.vectors import encode_vectors, vector_column
 from selector.teachers.load import Teacher
 from selector.teachers.runtime import Runtime
 from selector.teachers.stage_features import Stage
 from selector.teachers.taps import Tap, default_taps, parse_taps
+from shards import storage
 
 LARGEST = 65_504.0
 """The largest number in half precision; what lies beyond is stored as it."""
@@ -111,6 +113,12 @@ def make_feature_plan(
             "sample_rows": pca.rows,
         }
     return FeaturePlan(make_fact_id(about), tuple(taps), runtime.stages, about, pca)
+
+
+def basis_uri(layout: RunLayout, full: FeaturePlan, dim: int) -> str:
+    """Where a run keeps the map to `dim` components of some features."""
+    key = make_fact_id({"features": full.fact_id, "pca": dim})
+    return storage.join(layout.root, "facts", KIND, f"{key}.pca.safetensors")
 
 
 class FeatureStore:

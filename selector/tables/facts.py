@@ -185,6 +185,27 @@ def iter_vectors(
             ) from error
 
 
+def load_vectors(
+    fact: FactTable, *, column: str = "features"
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]:
+    """All vectors that there are, in memory: 2 D bytes an image (960-d: 1.9 GB a million).
+
+    Returns:
+        row_ids (n,) and vectors (n, D), in order of row_id; images without a vector are left out.
+
+    Raises:
+        As `iter_vectors`; UsageError also for a table without parts.
+    """
+    chunks = [
+        (chunk.row_ids[chunk.valid], chunk.vectors[chunk.valid])
+        for chunk in iter_vectors(fact, column=column)
+    ]
+    if not chunks:
+        raise UsageError(f"{fact.kind} {fact.fact_id} has no parts; run the command again")
+    row_ids, vectors = zip(*chunks, strict=True)
+    return np.concatenate(row_ids), np.concatenate(vectors)
+
+
 def open_fact(fact: FactTable) -> Any:
     """A fact table as a pyarrow dataset, read when it is scanned.
 
