@@ -75,12 +75,6 @@ class Output:
             self._print(part)
         self.stdout.flush()
 
-    def write_bytes(self, content: bytes) -> None:
-        """Send a document to standard output as it is."""
-        self.stdout.flush()
-        self.stdout.buffer.write(content)
-        self.stdout.buffer.flush()
-
     def fail(self, error: BaseException, message: str, *, exit_code: int) -> None:
         """Tell an error: one message on standard error, and with --json an object as well."""
         self.exit_code = exit_code

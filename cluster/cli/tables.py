@@ -1,11 +1,11 @@
-"""The rows of a query as a table for eyes, JSON, CSV or Parquet, to standard output or a file."""
+"""The rows of a query as a table for eyes, or in a format for other tools, to stdout or a file."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from cluster.cli.plain import to_json, to_plain
 from cluster.cli.text import printable
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from rich.table import Table
 
-Format = Literal["table", "json", "csv", "parquet"]
+    from selector.tables.query import Answer
+
+Format = Literal["table", "json", "csv", "parquet", "arrow"]
 
 MAX_ROWS_SHOWN = 1000
 """A table for eyes stops here; the other formats hold every row."""
@@ -22,7 +24,9 @@ MAX_ROWS_SHOWN = 1000
 
 def rich_table(rows: pa.Table, *, limit: int | None = MAX_ROWS_SHOWN) -> Table:
     """At most `limit` rows, numbers to the right, nothing read as markup."""
-    shown = json.loads(encode(rows.slice(0, limit), "json"))
+    from selector.tables.output import to_json as rows_to_json
+
+    shown = json.loads(rows_to_json(rows.slice(0, limit)))
     numeric = {field.name for field in rows.schema if _is_number(field.type)}
     return text_table(
         rows.column_names,
@@ -62,32 +66,8 @@ def cell_text(value: Any) -> str:
     return str(value) if isinstance(value, bool | int) else to_json(value)
 
 
-def encode(rows: pa.Table, form: Format) -> bytes:
-    """All rows in `form`; JSON is one array of objects, a `table` is text without a row limit."""
-    return _ENCODERS[form](rows)
-
-
-def _encode_json(rows: pa.Table) -> bytes:
-    from selector.tables.output import to_json as rows_to_json
-
-    return rows_to_json(rows).encode() + b"\n"
-
-
-def _encode_csv(rows: pa.Table) -> bytes:
-    from selector.tables.output import to_csv
-
-    return to_csv(rows).encode()
-
-
-def _encode_parquet(rows: pa.Table) -> bytes:
-    import pyarrow.parquet
-
-    sink = io.BytesIO()
-    pyarrow.parquet.write_table(rows, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _encode_table(rows: pa.Table) -> bytes:
+def as_text(rows: pa.Table) -> bytes:
+    """A table for eyes with all its rows."""
     from rich.console import Console
 
     sink = io.StringIO()
@@ -95,15 +75,32 @@ def _encode_table(rows: pa.Table) -> bytes:
     return sink.getvalue().encode()
 
 
+def write(answer: Answer, form: Format, file: BinaryIO, *, stream: bool = False) -> int:
+    """All rows of an answer in `form`, batch by batch (a `table` apart); how many they were.
+
+    Args:
+        stream: `arrow` in the form that can be read while it is written.
+    """
+    import pyarrow as pa
+
+    from selector.tables import output
+
+    match form:
+        case "json":
+            return output.write_json(file, answer.schema, answer.batches)
+        case "csv":
+            return output.write_csv(file, answer.schema, answer.batches)
+        case "parquet":
+            return output.write_parquet(file, answer.schema, answer.batches)
+        case "arrow":
+            return output.write_arrow(file, answer.schema, answer.batches, stream=stream)
+        case "table":
+            rows = pa.Table.from_batches(answer.batches, schema=answer.schema)
+            file.write(as_text(rows))
+            return int(rows.num_rows)
+
+
 def _is_number(kind: pa.DataType) -> bool:
     from pyarrow import types
 
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
-
-
-_ENCODERS: dict[str, Callable[[pa.Table], bytes]] = {
-    "table": _encode_table,
-    "json": _encode_json,
-    "csv": _encode_csv,
-    "parquet": _encode_parquet,
-}

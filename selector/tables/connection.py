@@ -1,7 +1,8 @@
 """A locked DuckDB connection: SQL over a run's tables and over nothing else.
 
-The tables reach DuckDB as Arrow datasets, so it needs no file of its own: access to files and
-network is switched off, extensions cannot be loaded, and the configuration is locked.
+Access to files and network is switched off, but for the very files of the tables (see
+`selector.tables.views`); extensions cannot be loaded, and the configuration is locked. That nothing
+is written is the business of who passes SQL on: one SELECT, see `selector.tables.query`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import pyarrow.dataset as ds
 
 from selector.tables.facts import fact_tables
 from selector.tables.layout import RunLayout
-from selector.tables.read import damage_of, dataset, newest_versions, open_parts
+from selector.tables.read import dataset, newest_versions, open_parts
 from selector.tables.run_files import read_json, read_parquet
 from selector.tables.selections import selection_names, selection_part
+from selector.tables.views import Rows, add_views, damage, is_of_a_part
 from shards import storage
-from shards.errors import StorageError, UsageError
+from shards.errors import UsageError
 from shards.manifest import PoolManifest
 
 DEFAULT_MEMORY_LIMIT = "4GB"
@@ -40,7 +42,7 @@ class RunTables:
         versions: view of a table -> version of its table list.
     """
 
-    views: Mapping[str, ds.Dataset | pa.Table]
+    views: Mapping[str, Rows]
     versions: Mapping[str, int]
 
 
@@ -59,7 +61,7 @@ def run_tables(layout: RunLayout, *, versions: Mapping[str, int] | None = None) 
     facts = {view: fact for fact in fact_tables(layout) for view in fact.views}
     named = {view: fact.table.version for view, fact in facts.items()}
     opened = {**named, **newest_versions(layout), **(versions or {})}
-    views: dict[str, ds.Dataset | pa.Table] = {}
+    views: dict[str, Rows] = {}
     shared: dict[tuple[str, int], ds.Dataset] = {}  # a fact table has several names
     for name, version in opened.items():
         table = (facts[name].kind if name in facts else name, version)
@@ -116,13 +118,6 @@ def check_memory_limit(text: str) -> str:
     return text
 
 
-def _damage(tables: RunTables, error: duckdb.InvalidInputException) -> StorageError | None:
-    """Which file is to blame, if it was a view that could not be read."""
-    found = re.search(r"reading the stream registered as '([^']+)' failed", str(error))
-    source = tables.views.get(found[1]) if found else None
-    return damage_of(found[1], source) if found and isinstance(source, ds.Dataset) else None
-
-
 @contextmanager
 def connect(
     run: str, *, memory_limit: str = DEFAULT_MEMORY_LIMIT, threads: int | None = None
@@ -163,18 +158,17 @@ def connect_tables(
         if threads is not None:
             config["threads"] = threads
         with duckdb.connect(":memory:", config=config) as connection:
-            for name, rows in tables.views.items():
-                connection.register(name, rows)
-            # It would draw on stdout, between the lines of a JSON answer.
-            connection.execute("SET enable_progress_bar = false")
+            # How far a query is can be asked for, but nothing may be drawn: standard output is the
+            # answer's.
+            connection.execute("SET enable_progress_bar = true")
+            connection.execute("SET enable_progress_bar_print = false")
             # Python variables of the caller must not become tables.
             connection.execute("SET python_enable_replacements = false")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
             try:
+                add_views(connection, tables.views)
+                connection.execute("SET lock_configuration = true")
                 yield connection
-            except duckdb.InvalidInputException as error:
-                damage = _damage(tables, error)
-                if damage is None:
-                    raise
-                raise damage from error
+            except duckdb.Error as error:
+                if is_of_a_part(error):
+                    raise damage(tables.views, error) from error
+                raise

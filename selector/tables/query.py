@@ -5,31 +5,76 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
+from selector.tables.answer import OnShare, batches
 from selector.tables.connection import DEFAULT_MEMORY_LIMIT, connect
+from selector.tables.views import is_of_a_part
 from shards.errors import CoursepackError, UsageError
 
 
 def query(
-    run: str, sql: str, *, memory_limit: str = DEFAULT_MEMORY_LIMIT, threads: int | None = None
+    run: str,
+    sql: str,
+    *,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    threads: int | None = None,
+    on_share: OnShare | None = None,
 ) -> pa.Table:
-    """Answer one SELECT over the views of a run (see `connect`).
+    """Answer one SELECT over the views of a run (see `connect`), in memory.
 
     Raises:
         UsageError: the SQL is wrong, is no single SELECT, or reaches for a file, the network or
             the configuration.
         CoursepackError: the answer needs more memory or disk than there is.
     """
+    with open_answer(
+        run, sql, memory_limit=memory_limit, threads=threads, on_share=on_share
+    ) as answer:
+        return pa.Table.from_batches(answer.batches, schema=answer.schema)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a query, to be read once, while it is open.
+
+    Attributes:
+        schema: of the batches; no two columns have the same name.
+        batches: its rows, about 100,000 at a time.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+@contextmanager
+def open_answer(
+    run: str,
+    sql: str,
+    *,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    threads: int | None = None,
+    on_share: OnShare | None = None,
+) -> Iterator[Answer]:
+    """As `query`, for an answer that need not fit into memory: its batches come one by one.
+
+    Args:
+        memory_limit, threads: of DuckDB, see `connect`.
+        on_share: called now and then with the share of the work that is done.
+    """
     with (
         connect(run, memory_limit=memory_limit, threads=threads) as connection,
         sql_errors(connection, sql),
     ):
         check_single_select(connection, sql)
-        table = connection.sql(sql).to_arrow_table()
-    return table.rename_columns(distinct_names(table.column_names))
+        with batches(connection, sql, on_share=on_share) as (schema, found):
+            names = distinct_names(schema.names)
+            renamed = (batch.rename_columns(names) for batch in found)
+            fields = [field.with_name(name) for field, name in zip(schema, names, strict=True)]
+            yield Answer(pa.schema(fields), renamed)
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
@@ -73,18 +118,20 @@ def sql_errors(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[None
     """Turn DuckDB's errors into one line with a hint: the known tables or columns."""
     try:
         yield
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
     except duckdb.PermissionException as error:
         raise UsageError(
             f"SQL: {_first_line(error)}; only the tables of the run can be read: "
             f"{', '.join(_tables(connection))}"
         ) from error
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        if is_of_a_part(error):
+            raise  # a damaged table, which the connection tells
         raise CoursepackError(
             f"SQL: {_first_line(error)}; raise the memory limit, free space in the temporary "
             "directory, or ask for less"
         ) from error
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
     except (duckdb.CatalogException, duckdb.ParserException) as error:
         raise UsageError(
             f"SQL: {_first_line(error)}; the tables are {', '.join(_tables(connection))}"
@@ -94,7 +141,7 @@ def sql_errors(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[None
     except duckdb.InternalException:
         raise  # a bug of DuckDB's, not the user's
     except duckdb.InvalidInputException as error:
-        if "reading the stream" in str(error):
+        if is_of_a_part(error):
             raise  # a damaged table, which the connection tells
         raise UsageError(f"SQL: {_first_line(error)}") from error
     except duckdb.Error as error:

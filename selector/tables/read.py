@@ -125,12 +125,17 @@ def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:
     )
 
 
-def damage_of(kind: str, source: ds.FileSystemDataset) -> StorageError | None:
+def damage_of(
+    kind: str, source: ds.FileSystemDataset, parts: Sequence[str] | None = None
+) -> StorageError | None:
     """Which part is to blame for a scan that failed; None if each can be read.
 
     Schemas are looked at when a table is opened; damage further in shows only when it is read.
+
+    Args:
+        parts: those to look at, all unless given.
     """
-    for part in source.files:
+    for part in source.files if parts is None else parts:
         try:
             for _ in pq.ParquetFile(part, filesystem=source.filesystem).iter_batches():
                 pass

@@ -3,9 +3,13 @@
 import csv
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -34,7 +38,7 @@ def test_a_table_for_eyes(run):
 def test_a_long_table_stops_and_says_so(run):
     result = _query(run, "SELECT row_id FROM scores")
     assert len(result.stdout.splitlines()) == MAX_ROWS_SHOWN + 2
-    assert "1,000 of 1,200 rows shown" in result.stderr
+    assert "only the first 1,000 rows are shown" in result.stderr
 
 
 def test_one_json_object(run):
@@ -80,6 +84,45 @@ def test_parquet_to_a_file_and_through_a_pipe(run, tmp_path):
         check=True,
     )
     assert pq.read_table(io.BytesIO(piped.stdout)).num_rows == 1200
+
+
+def test_arrow_to_a_file_and_as_a_stream(run, tmp_path):
+    sql, out = "SELECT row_id, status FROM scores", tmp_path / "rows.arrow"
+    result = _query(run, sql, "--format", "arrow", "--out", out)
+    assert result.stdout == f"1,200 rows in {out}\n"
+    assert pa.ipc.open_file(out).read_all().num_rows == 1200
+    piped = CliRunner().invoke(app, ["query", run, sql, "--format", "arrow"])
+    assert pa.ipc.open_stream(piped.stdout_bytes).read_all().num_rows == 1200
+
+
+def test_an_error_in_the_middle_leaves_no_file(run, tmp_path):
+    out = tmp_path / "rows.parquet"
+    sql = "SELECT CAST(CASE WHEN range > 500000 THEN 'x' ELSE '1' END AS INT) FROM range(1000000)"
+    result = _query(run, sql, "--format", "parquet", "--out", out)
+    assert result.exit_code == 2
+    assert result.stderr == "error: SQL: Conversion Error: Could not convert string 'x' to INT32\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_ends_a_long_query_at_once(run, tmp_path):
+    sql = "SELECT sum(hash(a.row_id, b.row_id, c.row_id)) FROM scores a, scores b, scores c"
+    main = "from cluster.cli.main import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", main, "query", run, sql],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        text=True,
+    )
+    while not list(tmp_path.iterdir()):  # the folder of the connection: it is at work
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "")
+    assert errors.startswith("interrupted; ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_to_a_file_has_all_rows(run, tmp_path):

@@ -57,7 +57,7 @@ def test_the_temporary_directory_goes_with_the_connection(
 
 def test_no_progress_bar_is_drawn_into_an_answer(run: SyntheticRun) -> None:
     with connect(run.root) as connection:
-        shown = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+        shown = connection.execute("SELECT current_setting('enable_progress_bar_print')").fetchall()
     assert shown == [(False,)]
 
 

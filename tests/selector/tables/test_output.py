@@ -3,10 +3,19 @@ import datetime
 import io
 import json
 from decimal import Decimal
+from functools import partial
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from selector.tables.output import to_csv, to_json
+from selector.tables.output import (
+    to_csv,
+    to_json,
+    write_arrow,
+    write_csv,
+    write_json,
+    write_parquet,
+)
 
 TABLE = pa.table(
     {
@@ -49,3 +58,39 @@ def test_csv_reads_back() -> None:
 def test_an_empty_answer_keeps_its_columns() -> None:
     assert to_json(TABLE.slice(0, 0)) == "[]"
     assert to_csv(TABLE.slice(0, 0)) == "hash,value,amount,day,nested,text\n"
+
+
+def test_batches_are_written_as_they_come() -> None:
+    table = pa.table({"a": list(range(10)), "b": [None, "x"] * 5})
+    pieces = [piece for at in range(0, 10, 3) for piece in table.slice(at, 3).to_batches()]
+    for write, read in (
+        (write_parquet, pq.read_table),
+        (write_arrow, lambda data: pa.ipc.open_file(data).read_all()),
+        (partial(write_arrow, stream=True), lambda data: pa.ipc.open_stream(data).read_all()),
+        (write_json, lambda data: pa.Table.from_pylist(json.load(data))),
+    ):
+        out = OnlyWritten()
+        assert write(out, table.schema, iter(pieces)) == 10
+        assert read(io.BytesIO(out.content)).to_pylist() == table.to_pylist()
+    out = OnlyWritten()
+    assert write_csv(out, table.schema, iter(pieces)) == 10
+    assert out.content.decode() == to_csv(table)
+
+
+def test_no_rows_are_a_valid_file_too() -> None:
+    schema = pa.schema([("a", pa.int64())])
+    out = OnlyWritten()
+    assert write_json(out, schema, []) == 0
+    assert json.loads(out.content) == []
+    assert to_csv(schema.empty_table()) == "a\n"
+
+
+class OnlyWritten:
+    """What a pipe offers: no seek, no tell."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, data: bytes) -> int:
+        self.content += bytes(data)
+        return len(data)
