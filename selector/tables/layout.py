@@ -75,6 +75,10 @@ class RunLayout:
         """Reports, one HTML file each."""
         return storage.join(self.root, "report")
 
+    def pu_dir(self, pu_id: str) -> str:
+        """A PU classifier: weights, card, learning curve, report; `pu_id` is its table's."""
+        return storage.join(self.root, "pu", pu_id)
+
     def scores_part(self, name: str) -> str:
         """One part of the scores table; `name` as `part_name` makes it."""
         return storage.join(self.scores_dir, f"{name}.parquet")
