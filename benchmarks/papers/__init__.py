@@ -1,0 +1,1 @@
+"""The papers' arms on our pools: tables declared as data, run by one program, resumable."""

@@ -1,0 +1,55 @@
+"""What later work found to help, one option at a time over DFND with a quota."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.papers.arm import NOISY, Arm, Table
+from benchmarks.papers.dfnd import LOWEST, QUOTA
+
+
+def match(**options: Any) -> dict[str, Any]:
+    return {**NOISY, "match": options}
+
+
+TABLE = Table(
+    "options",
+    "Options, one at a time, over DFND with a quota per class",
+    (
+        Arm("base", "DFND with a quota per class", recipe=QUOTA),
+        Arm("no_quota", "one global cut instead", recipe=LOWEST),
+        Arm("kd_alone", "KD alone, no Q", recipe=QUOTA, objective={"kind": "kd"}),
+        Arm(
+            "standardised",
+            "logits standardised",
+            recipe=QUOTA,
+            objective={**match(kind="standardised"), "temperature": 2.0},
+        ),
+        Arm("dist", "DIST instead of KD", recipe=QUOTA, objective=match(kind="dist")),
+        Arm(
+            "decoupled",
+            "decoupled KD",
+            recipe=QUOTA,
+            objective=match(kind="decoupled", others=2.0),
+        ),
+        Arm(
+            "mixup",
+            "mixup of half the images",
+            recipe=QUOTA,
+            changes={"augment": {"crop_padding": 4, "flip": True, "mix": {"mixup": 0.5}}},
+        ),
+        Arm(
+            "resized_crop",
+            "random resized crop instead of crop",
+            recipe=QUOTA,
+            changes={"augment": {"resized_crop": {"scale": [0.5, 1.0]}, "flip": True}},
+        ),
+        Arm("average", "weight average", recipe=QUOTA, changes={"average": {"decay": 0.99}}),
+        Arm(
+            "replayed",
+            "8 replayed views in place of fresh ones",
+            recipe=QUOTA,
+            changes={"targets": {"views": 8, "folder": "{store}"}},
+        ),
+    ),
+)

@@ -1,0 +1,187 @@
+"""Runs the arms of a table, one seed after another; what is on file is not run again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.papers.arm import Arm, Table, arm_hash, fill
+from benchmarks.papers.track import Places, Track
+from cluster import distill, export, score, select
+from cluster.execution import ExecutionConfig
+from cluster.provenance import hardware, now, versions
+from distiller.recipes import merge
+from selector.scoring.spec import ScoreSpec
+from selector.teachers.spec import TeacherSpec
+
+TEACHER_SETTINGS = ("name", "num_classes")
+
+
+def run_table(
+    table: Table,
+    track: Track,
+    *,
+    work: Path,
+    seeds: int,
+    results: Path,
+    measured: str = "test",
+    only: tuple[str, ...] = (),
+    steps: int | None = None,
+    threads: int = 1,
+) -> Iterator[dict[str, Any]]:
+    """Run what is missing and yield each result, those on file included, arm by arm.
+
+    Args:
+        work: pool scores, selections and students; may be removed when all is done.
+        seeds: 0 to seeds - 1 of every arm; a seed is added by asking for one more.
+        results: JSON lines, one per arm and seed, appended as soon as it is there.
+        measured: "test", or "validation" to choose settings by.
+        only: names of arms; all if empty.
+        steps: instead of the track's.
+    """
+    training = {**track.training, **({} if steps is None else {"steps": steps})}
+    places = track.prepare(work, measured)
+    settings = {
+        "track": track.name,
+        "student": track.student,
+        "teacher": {name: places.teacher[name] for name in TEACHER_SETTINGS},
+        "num_selected": track.num_selected,
+        "training": training,
+        "measured": measured,
+    }
+    filed = _filed(results)
+    arms = [arm for arm in table.arms if not only or arm.name in only]
+    for seed in range(seeds):  # all arms of a seed first: an interrupted run is a fair table
+        for arm in arms:
+            name = arm_hash(arm, settings)
+            if (name, seed) not in filed:
+                begin = time.monotonic()
+                result = _run_arm(
+                    arm,
+                    seed,
+                    track,
+                    places,
+                    work=work,
+                    training=training,
+                    threads=threads,
+                    filed_as=name,
+                )
+                filed[name, seed] = {
+                    "table": table.name,
+                    "track": track.name,
+                    "arm": arm.name,
+                    "title": arm.title,
+                    "setting": track.title,
+                    "hash": name,
+                    "seed": seed,
+                    "measured": measured,
+                    "steps": training["steps"],
+                    "samples_seen": training["steps"] * training["batch_size"],
+                    **result,
+                    "seconds": round(time.monotonic() - begin, 1),
+                    "at": now(),
+                    "hardware": hardware(),
+                    "versions": versions(),
+                }
+                with results.open("a") as file:
+                    file.write(json.dumps(filed[name, seed]) + "\n")
+            yield filed[name, seed]
+
+
+def _filed(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    if not results.exists():
+        return {}
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    return {(row["hash"], row["seed"]): row for row in rows}
+
+
+def _run_arm(
+    arm: Arm,
+    seed: int,
+    track: Track,
+    places: Places,
+    *,
+    work: Path,
+    training: dict[str, Any],
+    threads: int,
+    filed_as: str,
+) -> dict[str, Any]:
+    train, num_images = _images(arm, seed, track, places, work)
+    objective = dict(arm.objective)
+    if objective["kind"] == "noisy" and objective["transition"].get("init", "").startswith("pool"):
+        objective["transition"] = {**objective["transition"], "pool": [places.pool]}
+    supervised = objective["kind"] == "supervised"
+    changes = json.loads(json.dumps(arm.changes).replace("{store}", f"{work}/targets/{arm.name}"))
+    augment = {**changes.pop("augment", training["augment"])}
+    augment["flip"] = training["augment"].get("flip", False)  # a mirrored digit is none
+    config = merge(
+        {
+            "student": {"name": track.student}
+            | ({"num_classes": track.num_classes} if supervised else {}),
+            "data": {"train": [train], "eval": [places.test]},
+            "objective": objective,
+            **training,
+            "eval_every": 10**9,
+            "seed": seed,
+            "threads": threads,
+            "device": "cpu",
+            "out": str(work / "students" / f"{arm.name}-{filed_as}-{seed}"),
+        },
+        changes,
+    )
+    config["augment"] = augment
+    if supervised:
+        config["student"]["preprocessing"] = _preprocessing(places.teacher)
+    else:
+        config["teacher"] = places.teacher
+    card = distill(config).card
+    confusion = Path(config["out"]) / "confusion.json"
+    return {
+        "images": num_images,
+        "top1": round(100 * card["metrics"]["top1"], 2),
+        "per_class": json.loads(confusion.read_text())["per_class_accuracy"],
+        "agreement": card["metrics"].get("agreement"),
+        "teacher_top1": card["metrics"].get("teacher_top1"),
+        "ece": card["metrics"]["ece"],
+        "train_images_per_s": card["metrics"]["train_images_per_s"],
+    }
+
+
+def _preprocessing(teacher: dict[str, Any]) -> dict[str, Any]:
+    """The teacher's, for the student that has none: all arms see the same pixels."""
+    from selector.teachers.zoo import default_preprocessing
+
+    return default_preprocessing(teacher["name"]).to_dict()
+
+
+def _images(
+    arm: Arm, seed: int, track: Track, places: Places, work: Path
+) -> tuple[str, int | None]:
+    """Shards to train on, and how many images they hold (None = all there are)."""
+    if arm.images == "real":
+        return places.real, None
+    if arm.images == "pool":
+        return places.pool, None
+    num = int(track.num_selected * arm.share)
+    numbers = {"n": num, "per_class": num // track.num_classes, "seed": seed}
+    run = _scored(places, work)
+    name = f"{arm.name}-{seed}" if arm.needs_seeded_selection else arm.name
+    selection = select(run, recipe=fill(arm.recipe, numbers), name=name, overwrite=True)
+    out = str(work / "selected" / name)
+    export(run, selection=name, out=out)
+    return out, selection.num_rows
+
+
+def _scored(places: Places, work: Path) -> str:
+    run = str(work / "run")
+    spec = ScoreSpec(teacher=TeacherSpec(**places.teacher))
+    score(
+        [places.pool],
+        spec=spec,
+        out=run,
+        execution=ExecutionConfig(actors=1, threads=1, device="cpu"),
+    )
+    return run

@@ -1,0 +1,137 @@
+"""Where a table is run: a teacher, a student, a pool, real images, and how long to train.
+
+`tiny`: digits and printed glyphs, minutes, from packages alone; the test suite runs it.
+`small`: CIFAR-10 and 40,000 Tiny-ImageNet images that nobody labelled, on a CPU.
+`full`: the papers' networks and schedule on a GPU; teacher and pool are the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.demo.settings import DemoSettings
+
+TINY_POOL = DemoSettings(num_glyphs=3_000, glyphs_per_shard=1_000)
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a track made ready: shards of the pool, of real images, of the test set; the teacher."""
+
+    pool: str
+    real: str
+    test: str
+    teacher: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One size of the experiments.
+
+    Attributes:
+        name, title: the title names pool, teacher and student beside every number.
+        prepare: (work folder, data for choosing settings or for reporting) -> what is there.
+        student: name of the network.
+        num_selected: images of a selection, and of the real sets.
+        num_classes: of the teacher.
+        training: fields of the distill config that all arms share; equal samples seen.
+    """
+
+    name: str
+    title: str
+    prepare: Callable[[Path, str], Places]
+    student: str
+    num_selected: int
+    num_classes: int
+    training: dict[str, Any]
+
+
+def prepare_tiny(work: Path, measured: str) -> Places:
+    """The demo's digits and glyphs; its LeNet-5 is trained here."""
+    from cluster import distill
+    from cluster.demo.data import write_digits, write_pool
+    from cluster.verbs.build import build
+
+    if not (work / "digits-test.npz").exists():
+        write_digits(work)
+    for kind in ("train", "test"):
+        if not (work / f"digits-{kind}").exists():
+            build([str(work / f"digits-{kind}.npz")], out=str(work / f"digits-{kind}"))
+    if not (work / "pool" / "written").exists():
+        write_pool(work / "pool", TINY_POOL)
+        (work / "pool" / "written").touch()
+    teacher = distill(
+        {
+            "student": {"name": "lenet/5", "num_classes": 10},
+            "data": {"train": [str(work / "digits-train")]},
+            "objective": {"kind": "supervised"},
+            "augment": {"affine": {"degrees": 10.0, "translate": 0.08}},
+            "optimizer": {"lr": 0.05, "weight_decay": 5e-4},
+            "schedule": {"kind": "cosine"},
+            "steps": 200,
+            "threads": 1,
+            "device": "cpu",
+            "out": str(work / "teacher"),
+        }
+    )
+    if measured != "test":
+        raise ValueError("the tiny track has no validation set: it shows that the program works")
+    return Places(
+        pool=str(work / "pool"),
+        real=str(work / "digits-train"),
+        test=str(work / "digits-test"),
+        teacher={"name": "lenet/5", "weights": str(teacher.student_weights), "num_classes": 10},
+    )
+
+
+def prepare_small(work: Path, measured: str) -> Places:
+    """CIFAR-10 and the wild pool of COURSEPACK_DATA; 10,000 real images, 1,000 a class."""
+    from benchmarks.cifar_data import data_folder, load_cifar, write_cifar
+
+    real = load_cifar("train").per_class(1_000, seed=0)
+    weights = data_folder() / "weights" / "resnet20_cifar10.npz"
+    return Places(
+        pool=str(data_folder() / "wild"),
+        real=write_cifar(work / "real", real, prefix="train"),
+        test=write_cifar(work / measured, load_cifar(measured), prefix=measured),
+        teacher={"name": "he/resnet20", "weights": str(weights), "num_classes": 10},
+    )
+
+
+CROP_FLIP = {"crop_padding": 4, "flip": True}
+
+TRACKS: dict[str, Track] = {
+    "tiny": Track(
+        name="tiny",
+        title="half a LeNet-5 taught by a LeNet-5 of digits; pool: printed glyphs",
+        prepare=prepare_tiny,
+        student="lenet/5-half",
+        num_selected=1_000,
+        num_classes=10,
+        training={
+            "augment": {"affine": {"degrees": 10.0, "translate": 0.08}},
+            "optimizer": {"kind": "sgd", "lr": 0.05, "weight_decay": 5e-4},
+            "schedule": {"kind": "cosine"},
+            "steps": 60,
+            "batch_size": 64,
+        },
+    ),
+    "small": Track(
+        name="small",
+        title="ResNet-8 taught by a CIFAR-10 ResNet-20; pool: 40,000 Tiny-ImageNet images",
+        prepare=prepare_small,
+        student="he/resnet8",
+        num_selected=10_000,
+        num_classes=10,
+        training={
+            "augment": CROP_FLIP,
+            "optimizer": {"kind": "sgd", "lr": 0.1, "nesterov": True, "weight_decay": 5e-4},
+            "schedule": {"kind": "cosine", "warmup_steps": 50},
+            "steps": 1_500,
+            "batch_size": 128,
+        },
+    ),
+}
