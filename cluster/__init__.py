@@ -14,7 +14,7 @@ from typing import Any
 
 _VERBS = (
     "build", "verify", "info", "resize", "score", "query", "select", "explain",
-    "report", "export", "distill", "doctor",
+    "map", "report", "export", "distill", "doctor",
     "status", "runs_list", "runs_gc",
 )  # fmt: skip
 

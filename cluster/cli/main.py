@@ -15,6 +15,7 @@ from cluster.cli import (
     distill,
     doctor,
     export,
+    map,
     query,
     report,
     runs,
@@ -84,6 +85,7 @@ app.add_typer(shards.app, name="shards")
 app.add_typer(score.app)
 app.add_typer(query.app)
 app.add_typer(select.app)
+app.add_typer(map.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(distill.app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from selector.report.pictures import Picture, load_pictures
 from selector.report.source import Source
+from selector.report.thumbnails import Pixels
 from shards.reader import is_compressed
 
 
@@ -32,11 +33,14 @@ class Album:
 
     Attributes:
         thumbs: of every row that a panel asked for and that the scores have.
+        tiles: small pixels by row_id, for a panel that draws an atlas; a row that cannot be shown
+            has a thumb with the problem instead.
         num_streamed: compressed shards that were read through for them.
         out_of_reach: True if some compressed shards were not read.
     """
 
     thumbs: Mapping[int, Thumb] = field(default_factory=dict)
+    tiles: Mapping[int, Pixels] = field(default_factory=dict)
     num_streamed: int = 0
     out_of_reach: bool = False
 
@@ -51,10 +55,18 @@ class Album:
         return dict(Counter(reason for reason in reasons if reason).most_common())
 
 
-def load_album(source: Source, row_ids: Iterable[int]) -> Album:
-    """Read and shrink the images of some thousands of rows; what cannot be read has a reason."""
+def load_album(
+    source: Source, row_ids: Iterable[int], *, tiled: Sequence[int] = (), tile_side: int = 0
+) -> Album:
+    """Read and shrink the images of some thousands of rows; what cannot be read has a reason.
+
+    Args:
+        row_ids: get a thumbnail.
+        tiled: get a tile of at most `tile_side` pixels a side.
+    """
     facts = source.facts
-    wanted = pa.table({"row_id": pa.array(sorted(set(row_ids)), pa.int64())})
+    shown, small = frozenset(row_ids), frozenset(tiled)
+    wanted = pa.table({"row_id": pa.array(sorted(shown | small), pa.int64())})
     source.sql.register("wanted_rows", wanted)
     rows = source.sql.sql(
         "SELECT row_id, shard_id, key, pseudo_label, noise_value, content_hash "
@@ -63,7 +75,15 @@ def load_album(source: Source, row_ids: Iterable[int]) -> Album:
     source.sql.unregister("wanted_rows")
     ids = facts.shards["shard_id"].to_pylist()
     uris = dict(zip(ids, facts.shards["uri"].to_pylist(), strict=True))
-    pictures = load_pictures(facts.run, rows, uris=uris, image_ext=facts.origin.image_ext)
+    pictures = load_pictures(
+        facts.run,
+        rows,
+        uris=uris,
+        image_ext=facts.origin.image_ext,
+        tiled=small,
+        tile_side=tile_side,
+        thumbnails=shown,
+    )
     thumbs = {
         row["row_id"]: Thumb(
             row_id=row["row_id"],
@@ -75,9 +95,11 @@ def load_album(source: Source, row_ids: Iterable[int]) -> Album:
         )
         for row in rows.to_pylist()
     }
-    shown = {row["shard_id"] for row in rows.select(["shard_id"]).to_pylist()}
+    read = rows["shard_id"].unique().to_pylist()
+    tiles = {row: picture.tile for row, picture in pictures.items() if picture.tile is not None}
     return Album(
         thumbs,
-        num_streamed=sum(is_compressed(uris[shard]) for shard in shown if shard in uris),
+        tiles,
+        num_streamed=sum(is_compressed(uris[shard]) for shard in read if shard in uris),
         out_of_reach=len(facts.reach) < len(uris),
     )

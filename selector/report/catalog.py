@@ -6,9 +6,13 @@ from typing import Any
 
 from selector.report.panel import Panel
 from selector.report.panels import (
+    class_gallery,
     classes,
+    compare,
+    duplicates,
     failed,
     gallery,
+    map,
     noise,
     origin,
     overview,
@@ -21,8 +25,12 @@ PANELS: tuple[Panel[Any], ...] = (
     overview.PANEL,
     noise.PANEL,
     classes.PANEL,
+    map.PANEL,
+    compare.PANEL,
     gallery.KEPT,
     gallery.DROPPED,
+    class_gallery.PANEL,
+    duplicates.PANEL,
     truth.PANEL,
     pu.PANEL,
     pu.ATTENTION,

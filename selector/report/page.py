@@ -13,7 +13,7 @@ from markupsafe import Markup
 from selector.report.album import Album, load_album
 from selector.report.catalog import PANELS
 from selector.report.facts import RunFacts
-from selector.report.panel import Panel
+from selector.report.panel import Panel, Tiles
 from selector.report.source import open_source
 from selector.report.template import fill, packaged
 from selector.tables.layout import RunLayout
@@ -64,7 +64,10 @@ def report(
     with open_source(run, selection, compare=compare, students=students) as source:
         gathered = [(panel, data) for panel in PANELS if (data := panel.gather(source)) is not None]
         rows = {row for panel, data in gathered for row in panel.pictures(data)}
-        album = load_album(source, rows)
+        tiles = next(
+            (found for panel, data in gathered if (found := panel.tiles(data)).row_ids), Tiles()
+        )
+        album = load_album(source, rows, tiled=tiles.row_ids, tile_side=tiles.side)
     drawn = [DrawnPanel(panel, panel.draw(data, album)) for panel, data in gathered]
     page = render(source.facts, drawn, album)
     default = storage.join(RunLayout(run).report_dir, f"{selection}.html")

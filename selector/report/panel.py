@@ -6,7 +6,7 @@ A panel is one file in `selector/report/panels/` with a template beside it, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,9 +18,22 @@ from selector.report.source import Source
 D = TypeVar("D")
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """Images to be shown from an atlas: row_ids, and the longer side of each in pixels."""
+
+    row_ids: Sequence[int] = ()
+    side: int = 0
+
+
 def no_pictures(_: Any) -> Iterable[int]:
     """Of a panel that shows no image of the pool."""
     return ()
+
+
+def no_tiles(_: Any) -> Tiles:
+    """Of a panel without an atlas."""
+    return Tiles()
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,7 @@ class Panel(Generic[D]):
         draw: the section as HTML, a pure function of what was gathered and of the pictures.
         pictures: row_ids whose pictures `draw` will look up. All panels' pictures are read in one
             pass over the pool, between `gather` and `draw`.
+        tiles: images that `draw` will cut small from `album.tiles`; one panel at most has any.
         scripts: JavaScript files beside the template, put into the page where the panel appears.
     """
 
@@ -42,4 +56,5 @@ class Panel(Generic[D]):
     gather: Callable[[Source], D | None]
     draw: Callable[[D, Album], Markup]
     pictures: Callable[[D], Iterable[int]] = no_pictures
+    tiles: Callable[[D], Tiles] = no_tiles
     scripts: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ def _run(*arguments, **options):
 def test_every_verb_of_the_design_is_there():
     assert list(EVERY_COMMAND) == [
         "demo", "shards build", "shards verify", "shards info", "shards resize", "score",
-        "query", "select", "explain", "report", "export", "distill", "doctor",
+        "query", "select", "explain", "map", "report", "export", "distill", "doctor",
         "status", "runs list", "runs gc",
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -12,6 +13,9 @@ import pytest
 from selector.report.page import report
 from selector.selection import select
 from selector.tables.layout import RunLayout
+from selector.tables.selections import read_selection, selection_part
+from selector.tables.write import write_part
+from shards import atomic
 from shards.errors import UsageError
 from tests.selector.report.real_run import HOSTILE, write_real_run
 
@@ -54,7 +58,7 @@ def page(run: RunLayout) -> Page:
 
 
 def test_every_panel_is_there(page: Page) -> None:
-    panels = {"overview", "noise", "classes", "kept", "dropped", "failed", "origin"}
+    panels = {"overview", "noise", "classes", "kept", "dropped", "by-class", "failed", "origin"}
     assert panels <= set(page.values("id"))
     targets = {link[1:] for link in page.values("href")}
     assert targets <= panels
@@ -143,6 +147,19 @@ def test_an_unknown_selection_writes_nothing(run: RunLayout, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="did you mean 'top'"):
         report(run.root, "topp", str(out))
     assert not out.exists()
+
+
+def test_a_selection_of_nothing_has_a_page(run: RunLayout, tmp_path: Path) -> None:
+    made = select(run.root, {**RECIPE, "name": "nothing"})
+    stats = {**made.stats, "num_rows": 0, "steps": [{**made.stats["steps"][0], "rows_out": 0}]}
+    atomic.write_bytes(f"{made.path}/stats.json", json.dumps(stats).encode())
+    rows = read_selection(run, "nothing")
+    write_part(selection_part(run, "nothing"), rows.slice(0, 0))
+    page = Page(report(run.root, "nothing", str(tmp_path / "page.html"), compare="top"))
+    text = " ".join(page.text.split())
+    assert "0 selected 0 % of the pool" in text
+    assert "There are none" in text
+    assert "Nothing: top has all of it" in text
 
 
 @pytest.mark.browser
