@@ -31,6 +31,8 @@ class ExecutionConfig:
         batch_size: Images per forward pass. Kept by a run: results on CPU are byte-identical for
             one batch size, whatever the number of workers and threads.
         device: `cpu` or `cuda`; None = cuda where there is one.
+        split_bytes: Plain tars larger than this are scored in parts of about this size, so that
+            the last ones keep every worker busy; 0 = never. Kept by a run; None = 1 GiB.
         memory: Bytes that one Ray actor claims, so that Ray does not crowd a node; None = none.
         stall_s: A worker whose task makes no progress for this long, and for ten times what such
             tasks took so far, is ended and replaced; None = 600.
@@ -43,6 +45,7 @@ class ExecutionConfig:
     threads: int | None = None
     batch_size: int | None = None
     device: str | None = None
+    split_bytes: int | None = None
     memory: int | None = None
     stall_s: float | None = None
     silence_s: float | None = None
@@ -52,6 +55,8 @@ class ExecutionConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}; it must be at least 1")
+        if self.split_bytes is not None and self.split_bytes < 0:
+            raise UsageError(f"split_bytes is {self.split_bytes}; expected a size, or 0 for never")
         if self.address is not None and self.executor in ("local", "inline"):
             raise UsageError(
                 f"--address goes with the ray executor, not with {self.executor}; "
@@ -65,7 +70,7 @@ class ExecutionConfig:
 
     def stored(self) -> dict[str, Any]:
         """The choices that a run keeps: those that its bytes may depend on."""
-        return {key: asdict(self)[key] for key in ("batch_size", "device")}
+        return {key: asdict(self)[key] for key in ("batch_size", "device", "split_bytes")}
 
 
 @dataclass(frozen=True)

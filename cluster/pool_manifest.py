@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import pyarrow.parquet as pq
 
 from cluster.ledger import Marker, short_hash
-from selector.tables.layout import RunLayout, part_name
+from cluster.surveys import Divisions, part_names
+from selector.tables.layout import RunLayout
 from selector.tables.run_files import read_parquet
 from shards import atomic, storage
 from shards.errors import CoursepackError, StorageError
@@ -54,7 +55,10 @@ def write_manifest(layout: RunLayout, manifest: PoolManifest) -> None:
 
 
 def compare(
-    manifest: PoolManifest, listing: Sequence[FileInfo], done: Mapping[str, Marker]
+    manifest: PoolManifest,
+    listing: Sequence[FileInfo],
+    done: Mapping[str, Marker],
+    divisions: Divisions | None = None,
 ) -> PoolState:
     """What has to be done, given the shards that are there and the parts that are finished.
 
@@ -62,21 +66,24 @@ def compare(
     One that was never finished, or was damaged when it was read, is simply taken as it is now.
     Only what is listed is done, so a bad shard can be left out by taking it out of the pool.
 
+    Args:
+        divisions: Shards of which a part is an index range.
+
     Raises:
         CoursepackError: naming the first changed shards and what to do.
     """
     grown, _ = manifest.extend(listing)
     difference = grown.diff(listing)
     entries = list(grown.entries)
+    divisions = divisions or {}
     mended: list[Marker] = []
     refused: list[tuple[ShardEntry, FileInfo]] = []
     for entry, info in difference.changed:
-        marker = done.get(part_name(entry.shard_id, 0))
-        if marker is not None and not marker.damaged:
+        markers = [done[name] for name in part_names(entry, divisions) if name in done]
+        if markers and not any(marker.damaged for marker in markers):
             refused.append((entry, info))
             continue
-        if marker is not None:
-            mended.append(marker)
+        mended += markers
         entries[entry.shard_id] = replace(entry, num_bytes=info.num_bytes, etag=info.etag)
     if refused:
         raise CoursepackError(_changed_message(refused))
@@ -85,7 +92,7 @@ def compare(
     finished = {
         entry.shard_id
         for entry in entries
-        if (name := part_name(entry.shard_id, 0)) in done and name not in again
+        if all(name in done and name not in again for name in part_names(entry, divisions))
     }
     return PoolState(
         manifest=PoolManifest(tuple(entries)),
@@ -135,9 +142,9 @@ def check_markers(manifest: PoolManifest, done: Mapping[str, Marker]) -> None:
             f"the ledger says that part {beyond[0]} is done, but pool.parquet lists "
             f"{len(manifest.entries)} shards only; restore pool.parquet, or score into a new --out"
         )
-    for entry in manifest.entries:
-        marker = done.get(part_name(entry.shard_id, 0))
-        if marker is not None and marker.etag != short_hash(entry.etag):
+    for name in sorted(done):
+        marker, entry = done[name], manifest.entries[int(name[:8])]
+        if marker.etag != short_hash(entry.etag):
             raise CoursepackError(
                 f"the ledger says that shard {entry.shard_id} ({entry.uri}) was scored with other "
                 f"bytes than pool.parquet lists; remove the marker {marker.file_name} to score it "

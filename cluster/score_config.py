@@ -55,6 +55,10 @@ class ExecutionSection(_Section):
     device: str | None = None
     """cpu or cuda; null = cuda where there is one."""
 
+    split_bytes: int | None = Field(default=None, ge=0)
+    """Uncompressed shards larger than this are scored in parts of about this size, which keeps all
+    workers busy at the end of a run; 0 = never. Kept by a run; null = 1 GiB."""
+
     memory: int | None = Field(default=None, ge=1)
     """Bytes that one Ray actor claims; null = none is claimed."""
 

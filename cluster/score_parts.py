@@ -16,6 +16,7 @@ from cluster.run_lock import RunLock
 from cluster.runs import Run
 from cluster.score_report import Tally
 from cluster.score_stage import ScoreStage
+from cluster.surveys import SurveyTask
 from selector.scoring.task import ScoreTask
 
 
@@ -24,7 +25,7 @@ def run_parts(
     stage: ScoreStage,
     plan: Plan,
     state: PoolState,
-    tasks: Sequence[ScoreTask],
+    tasks: Sequence[ScoreTask | SurveyTask],
     tally: Tally,
     on_progress: OnProgress,
     *,

@@ -14,6 +14,7 @@ from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, Waiting
 from cluster.metrics import Throughput
 from cluster.pool_manifest import PoolState
 from cluster.runs import Run
+from cluster.surveys import SurveyTask
 from selector.tables.layout import RunLayout
 from selector.tables.read import damage_of, dataset
 from shards import storage
@@ -66,9 +67,11 @@ class Tally:
     def add(self, outcome: Outcome) -> str:
         """Count one outcome and return the line to log about it, if any."""
         if isinstance(outcome, Finished):
-            # A part that only gets features was scored before.
-            self.parts += not getattr(outcome.task, "facts_only", False)
-            self.num_bytes += outcome.task.num_bytes
+            # A survey is no part, but what it found wrong counts.
+            if not isinstance(outcome.task, SurveyTask):
+                # A part that only gets features was scored before.
+                self.parts += not getattr(outcome.task, "facts_only", False)
+                self.num_bytes += outcome.task.num_bytes
             for name, count in outcome.result.counters.items():
                 self.counters[name] = self.counters.get(name, 0.0) + count
             return ""
@@ -158,8 +161,8 @@ def make_report(
     bad = rows - statuses.get("ok", 0)
     entries = state.manifest.entries
     absent = {entry.uri for entry in state.missing}  # told as such
-    damaged = [entries[int(part[:8])].uri for part in sorted(done) if done[part].damaged]
-    damaged = [uri for uri in damaged if uri not in absent]
+    damaged_ids = sorted({int(part[:8]) for part in done if done[part].damaged})
+    damaged = [uri for uri in (entries[one].uri for one in damaged_ids) if uri not in absent]
     quarantined = [
         {"uri": entries[int(item["part"][:8])].uri, **item} for item in tally.quarantined_list()
     ]

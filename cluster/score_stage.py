@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from cluster.board import Board
 from cluster.ledger import Ledger, Marker, short_hash
 from cluster.stage import TaskResult
+from cluster.surveys import SurveyTask, offset_of, run_survey
 from selector.scoring.spec import ScoreSpec
+from shards import storage
+from shards.errors import ShardError
 
 if TYPE_CHECKING:  # torch is loaded where a stage is opened, not where it is described
     from selector.scoring.features import FeaturePlan
@@ -68,9 +71,17 @@ class ScoreWorker:
     def report_to(self, board: Board) -> None:
         self._scorer.report_to(board, board.progress)
 
-    def run(self, task: ScoreTask) -> TaskResult:
+    def run(self, task: ScoreTask | SurveyTask) -> TaskResult:
+        if isinstance(task, SurveyTask):
+            return run_survey(task)
+        task = replace(task, at=offset_of(task))
         stage = self._stage
         part = self._scorer.score(task)
+        _check_unchanged(task)
+        if task.survey:
+            # Those of the whole shard were told when it was divided.
+            sound = {k: v for k, v in part.counters.items() if not k.startswith("problem")}
+            part = replace(part, counters=sound)
         marker = Marker(
             part=part.name,
             semantic=stage.semantic_hash,
@@ -89,3 +100,14 @@ class ScoreWorker:
 
     def close(self) -> None:
         self._scorer.close()
+
+
+def _check_unchanged(task: ScoreTask) -> None:
+    """A shard that was replaced since it was listed must not count under its old etag."""
+    found = storage.stat(task.shard.uri)
+    if found.etag != task.shard.etag:
+        raise ShardError(
+            f"{task.shard.uri} was replaced while the run went on ({task.shard.num_bytes:,} bytes "
+            f"when it was listed, {found.num_bytes:,} now); run the same command again",
+            shard=task.shard.uri,
+        )

@@ -38,9 +38,13 @@ class _Open:
 
 
 def group_samples(
-    walked: Iterator[tuple[Member, Data]], *, shard: str, problems: list[Problem]
+    walked: Iterator[tuple[Member, Data]],
+    *,
+    shard: str,
+    problems: list[Problem],
+    first: int = 0,
 ) -> Iterator[Sample]:
-    """Yield the samples of one shard with consecutive indexes from 0.
+    """Yield the samples of one shard with consecutive indexes from `first`.
 
     A sample that is open when the shard turns out to be damaged may lack members, so it gets an
     error; a member that is cut itself becomes a sample with an error and without that member.
@@ -50,6 +54,8 @@ def group_samples(
         walked: members in order, ending normally or with `TarDamage`.
         shard: URI, for messages.
         problems: what is found is appended here, before the sample it is about is yielded.
+        first: index of the sample at which the walk begins. What is told about keys then holds
+            from there on.
 
     Raises:
         TarDamage: at offset 0, where there is no tar at all.
@@ -81,7 +87,7 @@ def group_samples(
                 tell("ignored_member", member.name, detail)
                 continue
             if sample is None:
-                sample = _Open(0, key, repeated=False)
+                sample = _Open(first, key, repeated=False)
             elif key != sample.key or sample.has(member.extension):
                 repeated = key == sample.key
                 yield close(sample)
@@ -107,7 +113,8 @@ def group_samples(
             yield close(sample)
         if cut_key is not None and not is_hidden(cut_key):
             # Not closed by the rules above: an incomplete sample says nothing about its key.
-            yield _Open(sample.index + 1 if sample else 0, cut_key, repeated=False).closed(error)
+            index = sample.index + 1 if sample else first
+            yield _Open(index, cut_key, repeated=False).closed(error)
         return
     if sample is not None:
         yield close(sample)

@@ -18,6 +18,7 @@ READ_TIMEOUT_S = 30.0
 """Longest silence of a server in the middle of an answer."""
 STAT_TIMEOUT_S = 15.0
 """For the one or two requests that ask for a size."""
+_DROP_BYTES = 1 << 20
 _LISTING_THREADS = 16
 
 
@@ -86,11 +87,14 @@ def list_files(uri: str, recursive: bool) -> list[FileInfo]:
 
 
 @contextmanager
-def open_stream(uri: str) -> Iterator[BinaryIO]:
+def open_stream(uri: str, offset: int) -> Iterator[BinaryIO]:
     with storage_errors(uri, "read"):
         # block_size 0 = one plain GET; giving a size only spares fsspec a HEAD request.
         stream = _filesystem().open(uri, "rb", block_size=0, size=1)
     with CheckedStream(stream, uri) as checked:
+        # Not every server has ranges; what lies before is read and dropped.
+        while offset and (dropped := checked.read(min(offset, _DROP_BYTES))):
+            offset -= len(dropped)
         yield cast(BinaryIO, checked)
 
 

@@ -62,10 +62,11 @@ def _info(uri: str, found: os.stat_result) -> FileInfo:
 
 
 @contextmanager
-def open_stream(uri: str) -> Iterator[BinaryIO]:
+def open_stream(uri: str, offset: int) -> Iterator[BinaryIO]:
     with storage_errors(uri, "read"):
         file = open(uri, "rb")  # noqa: SIM115 (closed below, outside of this guard)
     with file, errors_in_use(uri, "read"):
+        file.seek(offset)
         yield file
 
 

@@ -121,11 +121,15 @@ def _info(scheme: str, found: Any) -> FileInfo:
 
 
 @contextmanager
-def open_stream(uri: str) -> Iterator[BinaryIO]:
+def open_stream(uri: str, offset: int) -> Iterator[BinaryIO]:
     filesystem, path = open_filesystem(uri)
     with storage_errors(uri, "read"):
-        # Left to itself, Arrow unpacks and packs whatever is called .gz.
-        stream = filesystem.open_input_stream(path, compression=None)
+        if offset:
+            stream = filesystem.open_input_file(path)
+            stream.seek(offset)
+        else:
+            # Left to itself, Arrow unpacks and packs whatever is called .gz.
+            stream = filesystem.open_input_stream(path, compression=None)
     with CheckedStream(stream, uri) as checked:
         yield cast(BinaryIO, checked)
 

@@ -39,10 +39,14 @@ class ShardReader:
         self._info = info
         self._mapped = mapped
 
-    def samples(self, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+    def samples(
+        self, start: int = 0, stop: int | None = None, *, at: int | None = None
+    ) -> Iterator[Sample]:
         """Yield samples start <= index < stop; the index counts all samples of the shard.
 
-        Samples before `start` are walked over, because only the walk knows where they end.
+        Samples before `start` are walked over, because only the walk knows where they end; unless
+        `at` tells the offset where sample `start` begins (as `shards.survey` found it). Problems
+        are then those from there on.
 
         Raises:
             ShardError: the file is no tar at all. Damage further in ends the iteration with a
@@ -51,21 +55,31 @@ class ShardReader:
         """
         if start < 0 or (stop is not None and stop < start):
             raise ValueError(f"samples({start}, {stop}): expected 0 <= start <= stop")
+        if at is not None and self.compressed:
+            raise ValueError(f"{self.uri} is compressed and has no random access")
+        first, begin = (0, 0) if at is None else (start, at)
         self.problems = []
         if self._mapped is not None:
             self._mapped.madvise(mmap.MADV_SEQUENTIAL)
             view = memoryview(self._mapped)
-            yield from self._select(lambda at, length: view[at : at + length], start, stop)
+            yield from self._select(
+                lambda place, length: view[place : place + length], start, stop, first, begin
+            )
             return
-        with ForwardReader(lambda: _chunks(self._info), shard=self.uri) as stream:
-            yield from self._select(stream.fetch, start, stop)
+        with ForwardReader(
+            lambda: _chunks(self._info, begin), shard=self.uri, begin=begin
+        ) as stream:
+            yield from self._select(stream.fetch, start, stop, first, begin)
 
-    def _select(self, fetch: Fetch, start: int, stop: int | None) -> Iterator[Sample]:
+    def _select(
+        self, fetch: Fetch, start: int, stop: int | None, first: int, begin: int
+    ) -> Iterator[Sample]:
         if stop == start:
             return
-        walked = walk_with_data(fetch, shard=self.uri, problems=self.problems)
+        problems = self.problems
+        walked = walk_with_data(fetch, shard=self.uri, problems=problems, begin=begin)
         try:
-            for sample in group_samples(walked, shard=self.uri, problems=self.problems):
+            for sample in group_samples(walked, shard=self.uri, problems=problems, first=first):
                 if sample.entry.index < start:
                     self.problems.clear()
                     continue
@@ -141,10 +155,13 @@ def is_compressed(uri: str) -> bool:
     return storage.name(uri).lower().endswith((".tar.gz", ".tgz"))
 
 
-def _chunks(info: FileInfo) -> Iterator[bytes]:
-    """The (uncompressed) tar in pieces; all bytes before a damage are yielded before it raises."""
-    with storage.open_stream(info.uri) as stream:
-        whole = _WholeStream(stream, info)
+def _chunks(info: FileInfo, begin: int = 0) -> Iterator[bytes]:
+    """The (uncompressed) tar in pieces, from byte `begin` on.
+
+    All bytes before a damage are yielded before it raises.
+    """
+    with storage.open_stream(info.uri, begin) as stream:
+        whole = _WholeStream(stream, info, begin)
         if is_compressed(info.uri):
             yield from _decompressed(gzip.GzipFile(fileobj=cast(BinaryIO, whole), mode="rb"))
             return
@@ -155,10 +172,10 @@ def _chunks(info: FileInfo) -> Iterator[bytes]:
 class _WholeStream:
     """A stream that ends where the listing said: a connection that is lost is no truncated tar."""
 
-    def __init__(self, stream: BinaryIO, info: FileInfo) -> None:
+    def __init__(self, stream: BinaryIO, info: FileInfo, begin: int) -> None:
         self._stream = stream
         self._info = info
-        self._received = 0
+        self._received = begin
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)

@@ -25,14 +25,19 @@ class ForwardReader:
 
     Errors of the stream reach the consumer at the byte where they happened; whatever came before
     is delivered first. A compressed stream that ends early or fails its checksum is `TarDamage`.
+
+    Args:
+        begin: offset of the first byte of the chunks.
     """
 
-    def __init__(self, chunks: Callable[[], Iterator[bytes]], *, shard: str) -> None:
+    def __init__(
+        self, chunks: Callable[[], Iterator[bytes]], *, shard: str, begin: int = 0
+    ) -> None:
         self._shard = shard
         self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(CHUNKS_AHEAD)
         self._stop = threading.Event()
         self._held = bytearray()  # bytes from self._start on
-        self._start = 0
+        self._start = begin
         self._ended = False
         self._failure: BaseException | None = None
         # A daemon: a thread that hangs in a dead file system must not keep the process alive.

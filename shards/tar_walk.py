@@ -84,9 +84,11 @@ def walk(buffer: Data, *, shard: str = "") -> Iterator[Member]:
 
 
 def walk_with_data(
-    fetch: Fetch, *, shard: str, problems: list[Problem]
+    fetch: Fetch, *, shard: str, problems: list[Problem], begin: int = 0
 ) -> Iterator[tuple[Member, Data]]:
     """Yield (member, its complete data) for the regular files of a tar, in order.
+
+    `begin` is the offset of a header at which to start, the tar's first one unless told otherwise.
 
     Folders, links, devices and global headers are skipped. What is told in `problems` loses no
     member, but for what a missing end marker leaves open, and bytes after one, which are not read.
@@ -94,7 +96,7 @@ def walk_with_data(
     Raises:
         TarDamage: see `walk`.
     """
-    end_of_data = 0
+    end_of_data = begin
     padding = 0
     extended: Extended = {}  # what the headers just before say about the next member
     while True:

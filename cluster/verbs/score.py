@@ -43,9 +43,9 @@ from cluster.runs import Run, open_run
 from cluster.score_parts import run_parts
 from cluster.score_report import ScoreReport, Tally, make_report, pool_warnings
 from cluster.score_stage import ScoreStage
+from cluster.surveys import read_divisions, tasks_for
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import FeaturePlan
-from selector.scoring.shard_scorer import ScoreTask
 from selector.scoring.spec import ScoreSpec, semantic_dict
 from selector.tables.layout import RunLayout
 from selector.tables.write import write_table_list
@@ -53,6 +53,9 @@ from selector.teachers.load import Teacher, load_teacher
 from shards import atomic, storage
 from shards.errors import CoursepackError, UsageError
 from shards.manifest import ShardEntry
+
+DEFAULT_SPLIT = 1 << 30
+"""Bytes of a shard above which it is scored in parts, unless told otherwise."""
 
 
 def score(
@@ -104,8 +107,9 @@ def score(
         done, stored = run.ledger.listing(), read_manifest(layout)
         check_markers(stored, done)
         stored, moved = follow_moves(stored, listing)
-        state = compare(stored, listing, done)
+        state = compare(stored, listing, done, read_divisions(layout, stored))
         warnings = pool_warnings(state, moved)
+        again = {marker.part for marker in state.mended}
         for marker in state.mended:
             run.ledger.remove(marker)
         write_manifest(layout, state.manifest)
@@ -127,7 +131,11 @@ def score(
         name = features.name if features is not None else ""
         tally, started = Tally(), time.monotonic()
         try:
-            tasks = [ScoreTask(shard=entry, run=run.root) for entry in state.todo]
+            tasks = tasks_for(
+                state.todo, read_divisions(layout, state.manifest), done.keys() - again,
+                run=run.root, split_bytes=run.execution.get("split_bytes") or 0,
+                batch_size=run.execution["batch_size"],
+            )  # fmt: skip
             if stage.features is not None:
                 tasks += feature_tasks(run, stage.features, _present(state))
             run_parts(
@@ -177,6 +185,7 @@ def _with_defaults(
     return {
         "device": device,
         "batch_size": execution.batch_size or _batch_size(teacher, device),
+        "split_bytes": DEFAULT_SPLIT if execution.split_bytes is None else execution.split_bytes,
     }
 
 

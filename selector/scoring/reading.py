@@ -45,7 +45,7 @@ def read_shard(
         with open_shard(task.shard.uri) as shard:
             slot: Slot[DecodeTimes] | None = None
             job: list[tuple[int, Sample]] = []
-            for sample in shard.samples(task.start, task.stop):
+            for sample in shard.samples(task.start, task.stop, at=task.at):
                 if slot is None:
                     slot = ring.take()
                     if slot is None:

@@ -24,6 +24,9 @@ class ScoreTask:
         careful: every sample is: the worker died again, of another one.
         facts_only: the part has its scores already; write what else the stage makes, aligned with
             them, and leave scores and members as they are.
+        survey: where it is written how the shard is divided; "" = it is not.
+        pieces: into how many.
+        at: where sample `start` begins in the tar; None = to be found by walking there.
     """
 
     shard: ShardEntry
@@ -34,6 +37,9 @@ class ScoreTask:
     suspects: tuple[int, ...] = ()
     careful: bool = False
     facts_only: bool = False
+    survey: str = ""
+    pieces: int = 1
+    at: int | None = None
 
     @property
     def name(self) -> str:
@@ -42,8 +48,8 @@ class ScoreTask:
 
     @property
     def num_bytes(self) -> int:
-        """Size of the shard: what the largest-first order goes by."""
-        return self.shard.num_bytes
+        """Size of the shard, or its share in it: what the largest-first order goes by."""
+        return self.shard.num_bytes // self.pieces
 
     def with_suspects(self, indexes: tuple[int, ...]) -> ScoreTask:
         """The same task for the worker after one that died while it decoded these samples."""
