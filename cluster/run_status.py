@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from cluster.marker_rate import FinishedPart, bytes_per_s
 from cluster.pool_manifest import read_manifest
 from cluster.run_lock import read_holder
 from cluster.runs import read_config
+from cluster.surveys import Divisions, pieces, read_divisions
 from selector.tables.layout import RunLayout
 from shards import storage
 from shards.errors import StorageError, UsageError
@@ -89,7 +91,7 @@ def read_status(run: str) -> RunStatus:
     manifest, driver = read_manifest(layout), _driver(layout)
     alive = driver is not None and driver.alive
     done = _finished(layout, manifest)
-    sizes = _done_by_shard(manifest, done)
+    sizes = _done_by_shard(manifest, done, read_divisions(layout, manifest))
     parts = [FinishedPart(at_s, num_bytes) for at_s, num_bytes in sizes.times if at_s is not None]
     now = time.time()
     rate = bytes_per_s(parts, now_s=now if alive else None) if parts else None
@@ -149,16 +151,21 @@ class _Sizes:
     times: list[tuple[float | None, float]]
 
 
-def _done_by_shard(manifest: PoolManifest, done: dict[str, tuple[float | None, bool]]) -> _Sizes:
+def _done_by_shard(
+    manifest: PoolManifest,
+    done: dict[str, tuple[float | None, bool]],
+    divisions: Divisions,
+) -> _Sizes:
     """How many shards are done, how many bytes those parts stand for, and when each ended."""
     times = []
-    finished: set[int] = set()
+    parts: Counter[int] = Counter()
     for part, (at_s, _) in done.items():
         shard_id = int(part[:8])
         if shard_id < len(manifest.entries):
-            finished.add(shard_id)
-            times.append((at_s, float(manifest.entries[shard_id].num_bytes)))
-    return _Sizes(len(finished), sum(size for _, size in times), times)
+            parts[shard_id] += 1
+            times.append((at_s, manifest.entries[shard_id].num_bytes / pieces(divisions, shard_id)))
+    finished = sum(count >= pieces(divisions, shard_id) for shard_id, count in parts.items())
+    return _Sizes(finished, sum(size for _, size in times), times)
 
 
 def _quarantined(layout: RunLayout) -> list[dict[str, Any]]:

@@ -93,6 +93,12 @@ def pieces_of(entry: ShardEntry, division: Division, *, run: str) -> Iterator[Sc
         )
 
 
+def pieces(divisions: Divisions, shard_id: int) -> int:
+    """How many parts a shard has: 1 if it is not divided."""
+    division = divisions.get(shard_id)
+    return 1 if division is None else division.count
+
+
 def part_names(entry: ShardEntry, divisions: Divisions) -> list[str]:
     """Every part that a shard has, or is to have."""
     division = divisions.get(entry.shard_id)
