@@ -15,10 +15,14 @@ from typing import Any
 _VERBS = (
     "build", "verify", "info", "resize", "score", "query", "select", "explain",
     "map", "report", "export", "distill", "doctor",
+    "plan", "submit", "jobs_list", "jobs_status", "jobs_logs", "jobs_stop",
     "status", "runs_list", "runs_gc",
 )  # fmt: skip
 
-_TOGETHER = {"runs_list": "runs", "runs_gc": "runs"}
+_TOGETHER = {
+    "runs_list": "runs", "runs_gc": "runs",
+    "jobs_list": "jobs", "jobs_status": "jobs", "jobs_logs": "jobs", "jobs_stop": "jobs",
+}  # fmt: skip
 """Verbs of one file: `coursepack runs list` is `cluster.runs_list`, in cluster/verbs/runs.py."""
 
 __all__ = list(_VERBS)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from cluster.bad_budget import BadBudget
 from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, Waiting
+from cluster.forecast.record import beside_fact
 from cluster.metrics import Throughput
 from cluster.pool_manifest import PoolState
 from cluster.runs import Run
@@ -35,6 +36,7 @@ class ScoreReport:
         damaged: Shards of the pool that break off: their readable images are rows.
         warnings: What a person should know; also printed.
         features: Of a call that asked for some, see `cluster.feature_pass.FeatureReport`.
+        forecast: What `plan` expected beside what came (`cluster.forecast.record`), or None.
         exit_code: 0, or 3 when shards are quarantined or damaged or the bad budget is exceeded.
     """
 
@@ -49,6 +51,7 @@ class ScoreReport:
     throughput: Throughput
     exit_code: int = 0
     features: dict[str, Any] | None = None
+    forecast: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return self.__dict__ | {"throughput": self.throughput.to_dict()}
@@ -191,6 +194,7 @@ def make_report(
         warnings=told,
         throughput=speed,
         exit_code=3 if over_budget or damaged or quarantined else 0,
+        forecast=beside_fact(run.layout, speed),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -15,7 +16,9 @@ from cluster.cli import (
     distill,
     doctor,
     export,
+    jobs,
     map,
+    plan,
     query,
     report,
     runs,
@@ -23,6 +26,7 @@ from cluster.cli import (
     select,
     shards,
     status,
+    submit,
 )
 from cluster.cli.plain import to_json
 
@@ -90,6 +94,9 @@ app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(distill.app)
 app.add_typer(doctor.app)
+app.add_typer(plan.app)
+app.add_typer(submit.app)
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(status.app)
 app.add_typer(runs.app, name="runs")
 
@@ -101,6 +108,9 @@ def main() -> None:
             # A key that the terminal's encoding lacks must not end a run.
             with contextlib.suppress(OSError):
                 stream.reconfigure(errors="backslashreplace")
+    # Job servers, Kubernetes and Slurm ask a process to end this way: as Ctrl-C, it commits what is
+    # done and gives the run's lock back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app(prog_name="coursepack")
 
 

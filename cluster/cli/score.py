@@ -106,6 +106,7 @@ def score(
     """
     with command("score", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.config import load_config, parse_assignments
+        from cluster.forecast.record import fact_lines
         from cluster.score_config import ScoreConfig
         from cluster.verbs.score import score as run
 
@@ -156,6 +157,7 @@ def score(
             report.to_dict(),
             text=[
                 *speed,
+                *(fact_lines(report.forecast) if report.forecast else []),
                 f"{report.rows:,} rows ({', '.join(counts) or 'none'}) in {report.run}",
             ],
             exit_code=report.exit_code,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
 
 def printable(text: str) -> str:
     r"""`text` with control characters and lone surrogates shown as escapes.
@@ -19,3 +23,8 @@ def printable(text: str) -> str:
         char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def without_colours(text: str) -> str:
+    """`text` without the colour codes that programs write for terminals; all else stays."""
+    return _COLOUR.sub("", text)

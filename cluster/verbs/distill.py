@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster.config import load_config
+from cluster.out_folder import refuse_job_folder
 from cluster.progress import OnProgress, Progress
 from distiller import trainer
 from distiller.config import DistillConfig
@@ -34,6 +35,7 @@ def distill(
     """
     if not isinstance(config, DistillConfig):
         config = load_config(DistillConfig, config, overrides=overrides)
+    refuse_job_folder(config.out)
     batch_size, start = config.batch_size, 0
 
     def on_event(event: Event) -> None:

@@ -184,12 +184,12 @@ def _with_defaults(
     device = choose_device(execution)
     return {
         "device": device,
-        "batch_size": execution.batch_size or _batch_size(teacher, device),
+        "batch_size": execution.batch_size or default_batch_size(teacher, device),
         "split_bytes": DEFAULT_SPLIT if execution.split_bytes is None else execution.split_bytes,
     }
 
 
-def _batch_size(teacher: Teacher, device: str) -> int:
+def default_batch_size(teacher: Teacher, device: str) -> int:
     """Images per forward pass: 64 stay in a CPU's caches; a GPU gets about 25 million pixels."""
     if device == "cpu":
         return 64

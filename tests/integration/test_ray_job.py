@@ -1,155 +1,170 @@
-"""`ray job submit` against a `ray start --head` cluster with token authentication."""
+"""Jobs on a `ray start --head` cluster with token authentication, end to end."""
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.support.pools import table_hashes, write_pool, write_teacher
+from tests.support.pools import run_command, table_hashes, write_pool, write_teacher
+from tests.support.ray_head import BIN, TOKEN, Cluster, ray_head
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 pytest.importorskip("ray", reason="needs the ray extra")
 
-BIN = Path(sys.executable).parent
-TOKEN = "t" * 64
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A one-node cluster that asks for a token, and the environment of a client that has it."""
-
-    address: str
-    environment: dict[str, str]
+SECRET = "wJalrXUtnFEMI-K7MDENG"
+SHARDS, IMAGES = 12, 32
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """`ray start --head --block` on free ports: ended alone, whatever else runs on the machine."""
-    port, dashboard = free_port(), free_port()
-    environment = os.environ | {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": TOKEN,
-        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    }
-    environment.pop("RAY_ADDRESS", None)
-    log = tmp_path_factory.mktemp("ray") / "head.log"
-    start = [
-        BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--port={port}",
-        f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}",
-        f"--dashboard-agent-grpc-port={free_port()}", "--object-store-memory=80000000",
-        "--disable-usage-stats", f"--temp-dir={tempfile.mkdtemp(prefix='cp-', dir='/tmp')}",
+def cluster() -> Iterator[Cluster]:
+    with ray_head() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pool and a teacher slow enough to be stopped in the middle."""
+    folder = tmp_path_factory.mktemp("job")
+    write_pool(folder / "pool", shards=SHARDS, images=IMAGES)
+    write_teacher(folder / "teacher.safetensors", name="he/resnet56")
+    return folder
+
+
+def score_words(workplace: Path, run: Path) -> list[object]:
+    return [
+        "score", workplace / "pool", "--teacher", "he/resnet56", "--weights",
+        workplace / "teacher.safetensors", "--batch-size", 16, "--actors", 1, "--out", run,
     ]  # fmt: skip
-    with log.open("wb") as output:
-        head = subprocess.Popen(
-            start, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        wait_for_jobs(environment["RAY_API_SERVER_ADDRESS"], head, log)
-        yield Cluster(f"127.0.0.1:{port}", environment)
-    finally:
-        head.terminate()  # the blocking head ends the processes it started
-        try:
-            head.wait(timeout=30)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(head.pid, signal.SIGKILL)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for_jobs(server: str, head: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the job server answers a client with the token."""
-    request = urllib.request.Request(
-        f"{server}/api/jobs/", headers={"Authorization": f"Bearer {TOKEN}"}
-    )
-    deadline = time.monotonic() + 120
-    while head.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=2):
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"the cluster did not come up: {log.read_text()}")
-
-
-def submit(cluster: Cluster, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [BIN / "ray", "job", "submit", "--working-dir", folder, "--", "coursepack"]
-    deadline = time.monotonic() + 120
-    while True:
-        done = subprocess.run(
-            [*words, *map(str, arguments)],
-            env=cluster.environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        # The job server answers before the node's agent has registered with it.
-        if "No available agent" not in done.stderr or time.monotonic() > deadline:
-            return done
-        time.sleep(0.5)
-
-
-def test_a_submitted_job_scores_and_submitting_again_continues(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    pool = write_pool(tmp_path / "pool", shards=3, images=20)
-    weights = write_teacher(tmp_path / "teacher.safetensors")
-    (tmp_path / "job").mkdir()
-    score = [
-        "score", pool, "--teacher", "he/resnet8", "--weights", weights, "--batch-size", 16,
-    ]  # fmt: skip
-    arguments = [*score, "--address", "auto", "--out", tmp_path / "run"]
-    first = submit(cluster, tmp_path / "job", *arguments)
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "60 rows (60 ok)" in first.stdout
-    again = submit(cluster, tmp_path / "job", *arguments)
-    assert "nothing to do: every part is done" in again.stdout
-    local = subprocess.run(
-        [BIN / "coursepack", *map(str, score), "--out", tmp_path / "local"], capture_output=True
-    )
-    assert local.returncode == 0
-    assert table_hashes(tmp_path / "run") == table_hashes(tmp_path / "local")
-
-
-def test_output_that_ray_would_delete_is_refused(cluster: Cluster, tmp_path: Path) -> None:
-    pool = write_pool(tmp_path / "pool", shards=1, images=2)
-    weights = write_teacher(tmp_path / "teacher.safetensors")
-    (tmp_path / "job").mkdir()
-    done = submit(
-        cluster, tmp_path / "job", "score", pool, "--teacher", "he/resnet8", "--weights", weights,
-        "--address", "auto", "--out", "run",
+def coursepack(
+    cluster: Cluster, *words: object, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "coursepack", *map(str, words)],
+        env=cluster.environment | environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert done.returncode != 0
-    assert "shared storage" in done.stdout + done.stderr
+
+
+def submit(cluster: Cluster, *words: object) -> subprocess.CompletedProcess[str]:
+    return coursepack(cluster, "submit", "--", *words)
+
+
+def ask_to_stop(cluster: Cluster, job_id: str) -> None:
+    request = urllib.request.Request(
+        f"{cluster.server}/api/jobs/{job_id}/stop",
+        method="POST",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def markers(run: Path) -> int:
+    return len(list((run / "ledger").glob("*.json")))
+
+
+def distill_config(workplace: Path, out: Path) -> dict[str, object]:
+    teacher = {"name": "he/resnet56", "weights": str(workplace / "teacher.safetensors")}
+    return {
+        "teacher": teacher, "student": {"name": "he/resnet8"}, "steps": 2, "batch_size": 8,
+        "data": {"train": [str(workplace / "pool")]}, "out": str(out),
+        "objective": {"kind": "kd", "temperature": 4.0}, "optimizer": {"kind": "sgd", "lr": 0.01},
+    }  # fmt: skip
+
+
+def test_score_stopped_and_submitted_again_then_distill_then_query(
+    cluster: Cluster, workplace: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = score_words(workplace, run)
+    begun = coursepack(cluster, "submit", "--json", "--no-wait", "--job-id", "one", "--", *words)
+    assert json.loads(begun.stdout)["job_id"] == "one", begun.stderr
+    deadline = time.monotonic() + 120
+    while not markers(run):
+        assert time.monotonic() < deadline, coursepack(cluster, "jobs", "logs", "one").stdout
+        time.sleep(0.01)
+    ask_to_stop(cluster, "one")  # at once; starting a command would take longer than the work
+    stopped = coursepack(cluster, "jobs", "stop", "one")
+    assert "one stopped" in stopped.stdout, stopped.stderr
+    assert markers(run) < SHARDS, "stopped too late to show anything"
+
+    again = submit(cluster, *words)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"{SHARDS * IMAGES} rows ({SHARDS * IMAGES} ok)" in again.stdout
+    plain = subprocess.run(
+        [BIN / "ray", "job", "submit", "--", "coursepack", *map(str, words), "--address", "auto"],
+        env=cluster.environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert "nothing to do" in plain.stdout, plain.stdout + plain.stderr
+    local = run_command(*score_words(workplace, tmp_path / "local"), "--threads", 1)
+    assert local.returncode == 0, local.stderr
+    assert table_hashes(run) == table_hashes(tmp_path / "local")
+
+    (tmp_path / "configs").mkdir()
+    config = tmp_path / "configs" / "distill.yaml"
+    config.write_text(yaml.safe_dump(distill_config(workplace, tmp_path / "student")))
+    trained = coursepack(
+        cluster, "submit", "--working-dir", config.parent, "--", "distill", "distill.yaml"
+    )
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    assert (tmp_path / "student" / "student.safetensors").exists()
+    asked = submit(cluster, "query", run, "SELECT count(*) AS n FROM scores", "--format", "csv")
+    assert f"n\n{SHARDS * IMAGES}\n" in asked.stdout, asked.stdout + asked.stderr
+
+    listed = json.loads(coursepack(cluster, "jobs", "list", "--json").stdout)["jobs"]
+    assert [job["status"] for job in listed] == ["STOPPED", *["SUCCEEDED"] * 4]
+
+
+def test_the_exit_code_is_that_of_the_verb_and_code_can_be_shipped(
+    cluster: Cluster, workplace: Path, tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "pool", shards=1, images=4)
+    (pool / "bad.tar").write_bytes(b"no tar" * 1000)
+    weights = write_teacher(tmp_path / "teacher.safetensors")
+    done = coursepack(
+        cluster, "submit", "--ship-code", "--", "score", pool, "--teacher", "he/resnet8",
+        "--weights", weights, "--out", tmp_path / "run", "--executor", "local", "--actors", 1,
+        AWS_SECRET_ACCESS_KEY=SECRET,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "bad.tar" in done.stdout
+    assert "python -m cluster.cli.main score" in done.stdout
+    _assert_no_secret(cluster.folder)
+    _assert_no_secret(tmp_path)
+
+
+def _assert_no_secret(folder: Path) -> None:
+    """Neither a run nor any log of the cluster holds what a client had in its environment."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+            assert SECRET.encode() not in content, path
+            assert TOKEN.encode() not in content, path
 
 
 def test_without_the_token_the_message_says_how_to_give_it(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, workplace: Path, tmp_path: Path
 ) -> None:
-    pool = write_pool(tmp_path / "pool", shards=1, images=2)
-    weights = write_teacher(tmp_path / "teacher.safetensors")
-    done = subprocess.run(
-        [
-            BIN / "coursepack", "score", pool, "--teacher", "he/resnet8", "--weights", weights,
-            "--out", tmp_path / "run", "--address", cluster.address,
-        ],
-        env=cluster.environment | {"RAY_AUTH_TOKEN": "wrong" * 10},
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "RAY_AUTH_TOKEN" in done.stderr
-    assert "Traceback" not in done.stderr
+    words = score_words(workplace, tmp_path / "run")
+    wrong = coursepack(cluster, "submit", "--", *words, RAY_AUTH_TOKEN="wrong" * 10)
+    assert wrong.returncode == 1
+    assert "refused the token: the token was taken from RAY_AUTH_TOKEN" in wrong.stderr
+    none = coursepack(cluster, "jobs", "list", RAY_AUTH_TOKEN="", HOME=str(tmp_path))
+    assert none.returncode == 1
+    assert "no token was found here" in none.stderr
+    driver = coursepack(cluster, *words, "--address", cluster.address, RAY_AUTH_TOKEN="wrong" * 10)
+    assert driver.returncode == 1
+    assert "RAY_AUTH_TOKEN" in driver.stderr
+    for told in (wrong, none, driver):
+        assert "Traceback" not in told.stderr
+        assert "wrongwrong" not in told.stderr
+    assert not os.path.exists(tmp_path / "run" / "scores")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.cli.text import printable
+from cluster.cli.text import printable, without_colours
 
 
 def test_escape_sequences_are_shown_not_run():
@@ -19,3 +19,7 @@ def test_result_is_encodable_and_free_of_control_characters(text):
     result = printable(text)
     result.encode()
     assert all(char.isprintable() or char in "\n\t" for char in result)
+
+
+def test_colours_go_and_other_commands_stay_to_be_shown():
+    assert without_colours("\x1b[36m(pid=1)\x1b[0m a\x1b[2J") == "(pid=1) a\x1b[2J"

@@ -1,0 +1,1 @@
+"""Verbs as Ray jobs: what may be submitted, what goes along, and the talk with the job server."""
