@@ -13,8 +13,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cluster.dispatch import Finished, Quarantined, RunAborted, dispatch
-from cluster.execution import ExecutionConfig, Plan, choose_device, make_plan, worker_pool
+from cluster.dispatch import Finished, Quarantined, RunAborted
+from cluster.execution import (
+    ExecutionConfig,
+    Plan,
+    choose_device,
+    make_plan,
+    run_tasks,
+    worker_pool,
+)
 from cluster.forecast.choice import choose_shards, deal
 from cluster.forecast.estimate import Estimate, Interval, estimate, read_probe
 from cluster.forecast.probe_stage import ProbeStage, ProbeTask
@@ -177,7 +184,7 @@ def _probe(
     began = time.monotonic()
     try:
         with worker_pool(chosen, ProbeStage(stage)) as pool:
-            for outcome in dispatch(pool, tasks, workers=chosen.actors):
+            for outcome in run_tasks(pool, tasks, chosen):
                 if isinstance(outcome, Quarantined):
                     raise _cannot(outcome.failure.message, stage)
                 if isinstance(outcome, Finished):
