@@ -7,8 +7,8 @@ have a cosine of about 0.8 to each other, and a fifth of the rows near-copies (c
 others. Each size runs in a process of its own. Prints one JSON line a size: seconds to build the
 index and to remove duplicates (epsilon 0.05, ranked by a random score), peak memory (resident, and
 the anonymous part of it: the rest are pages of mapped files, which the system may drop), recall@10
-against exact search over 500 vectors, and the share of duplicates that the search for kept rows finds.
-Processor seconds stand beside those of the clock: other work on the machine slows the clock alone.
+against exact search over 500 vectors, and the share of duplicates found.
+Processor seconds stand beside those of the clock, which other work slows.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ class Exclude(_Strict):
     `list`: a file with one entry per line, or the entries themselves. An entry is a key, a
     content hash (32 hex digits), or a row_id (a number that is no key of the pool); `key:`,
     `hash:` or `row_id:` in front settles which.
-    `duplicates`: kind of a fact table with a column `duplicate_of` (null = keep this row).
+    `duplicates`: exact, perceptual, semantic (made by `coursepack duplicates`), leakage, or any
+    fact table with a column `duplicate_of` (null = keep this row).
     """
 
     entries: str | list[str] | None = Field(default=None, alias="list")

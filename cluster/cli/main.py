@@ -15,6 +15,7 @@ from cluster.cli import (
     demo,
     distill,
     doctor,
+    duplicates,
     export,
     jobs,
     map,
@@ -99,6 +100,7 @@ app.add_typer(submit.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(status.app)
 app.add_typer(runs.app, name="runs")
+app.add_typer(duplicates.app)
 
 
 def main() -> None:

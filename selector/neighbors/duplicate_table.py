@@ -10,7 +10,7 @@ A recipe leaves them out with `exclude: {duplicates: semantic}`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,7 +53,7 @@ class Removed:
     Attributes:
         row_ids: (R,) distinct.
         duplicate_of: (R,) row_id of the image that is kept in the place of each.
-        values: further columns (R,): similarity, distance or grade.
+        values: further columns (R,): similarity (NaN = null), distance, grade.
     """
 
     row_ids: IntArray
@@ -104,7 +104,8 @@ def write_duplicates(
                 for field in list(schema)[1:]:
                     found = columns[field.name]
                     values = found[number] if len(found) else np.zeros(len(number), found.dtype)
-                    arrays.append(pa.array(values, mask=keep).cast(field.type))
+                    # from_pandas: NaN, where the comparison has no such value, becomes null.
+                    arrays.append(pa.array(values, mask=keep, from_pandas=True).cast(field.type))
                 append(pa.Table.from_arrays(arrays, schema=schema))
     before_commit()
     return write_fact_table(
@@ -112,7 +113,7 @@ def write_duplicates(
     )
 
 
-def _row_ids(part: str):  # type: ignore[no-untyped-def]
+def _row_ids(part: str) -> Iterator[IntArray]:
     """The row_ids of a part of the scores, some at a time."""
     filesystem, path = open_filesystem(part)
     try:

@@ -18,6 +18,7 @@ from selector.selecting.bind import bind
 from selector.selecting.plan import Rank
 from selector.selecting.rows import order_of
 from selector.selecting.source import candidates
+from selector.selecting.stream import can_stream, stream
 from selector.tables.connection import RunTables, connect_tables
 from shards.errors import UsageError
 
@@ -71,7 +72,11 @@ def rank_rows(
         assert isinstance(step, Rank)
         parts = [
             (chunk["row_id"], order_of(step.order, chunk), chunk["tie_high"], chunk["tie_low"])
-            for chunk in candidates(connection, plan)
+            for chunk in (
+                stream(connection, tables, plan)
+                if can_stream(plan, tables)
+                else candidates(connection, plan)
+            )
         ]
     if not parts:
         none = np.empty(0, np.uint64)

@@ -105,7 +105,7 @@ def _empty_index(
     training = np.empty((len(sample), vectors.shape[1]), np.float16)
     order = np.argsort(sample)
     training[order] = vectors[sample[order]]
-    return ListedKept(unit(training), settings, seed=seed)
+    return ListedKept(unit(training), settings, min_similarity=least, seed=seed)
 
 
 def _check(outcome: Outcome, similarity: npt.NDArray[np.float64], least: float) -> None:

@@ -19,8 +19,8 @@ SLACK = 1e-5
 
 def usable(vectors_ND: Half) -> npt.NDArray[np.bool_]:
     """(N,) which vectors have a direction: finite, not all zero."""
-    finite: npt.NDArray[np.bool_] = np.isfinite(vectors_ND).all(axis=1)
-    return finite & (vectors_ND != 0).any(axis=1)
+    finite = np.isfinite(vectors_ND).all(axis=1)
+    return np.asarray(finite & (vectors_ND != 0).any(axis=1))
 
 
 def unit(vectors_ND: Half) -> npt.NDArray[np.float32]:

@@ -128,7 +128,7 @@ class _Binder:
 
     def _exclude(self, options: Exclude, path: str) -> Flag | Listed:
         if options.duplicates is not None:
-            name = f"{options.duplicates}.duplicate_of"
+            name = f"{self._duplicates_kind(options.duplicates)}.duplicate_of"
             column = self._column(name, f"{path}.duplicates")
             flag = f"{name} IS NOT NULL"
             self.columns[flag] = replace(column, name=flag, kind="present")
@@ -143,6 +143,13 @@ class _Binder:
         found = exclusions.resolve(self.connection, entries)
         warning = found.warning()
         return Listed(path, label, found.row_ids, f"{path}: {warning}" if warning else None)
+
+    def _duplicates_kind(self, name: str) -> str:
+        """`semantic` means the fact table duplicates_semantic, unless there is one of that name."""
+        if name in self.tables.versions:
+            return name
+        grade = f"duplicates_{name}"
+        return grade if grade in self.tables.versions else name
 
     def _take(self, options: Take, path: str) -> Rank | Limit:
         order = self._order(options, path)
