@@ -41,8 +41,9 @@ def nearest(points_ND: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
 
 
 def _by_faiss(points_ND: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
-    import faiss
+    from selector.neighbors.faiss_library import load_faiss
 
+    faiss = load_faiss()
     index = faiss.IndexFlatL2(points_ND.shape[1])
     index.add(np.ascontiguousarray(points_ND))
     squared, indices = index.search(np.ascontiguousarray(points_ND), k)
