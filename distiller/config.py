@@ -28,6 +28,7 @@ from distiller.objective_options import (
 from distiller.optimizer import OptimizerOptions
 from distiller.options import Options
 from distiller.recipes import load_recipe, merge
+from distiller.reselect import ReselectOptions
 from distiller.robust_options import RobustOptions
 from distiller.schedule import ScheduleOptions
 from distiller.targets import TargetOptions
@@ -74,6 +75,9 @@ class DistillConfig(Options):
     targets: TargetOptions | None = None
     """Ask the teacher once for a few views of each image and replay its answers; null = a new view
     at every step, of which the teacher is asked."""
+
+    reselect: ReselectOptions | None = None
+    """Choose the images anew while training goes on; null = train on all of data.train."""
 
     optimizer: OptimizerOptions = OptimizerOptions()
     """What updates the student."""
@@ -150,6 +154,19 @@ class DistillConfig(Options):
             raise ValueError(
                 "augment.mix is given, but known labels are used, and a mix of two images has no "
                 "label: leave it out, or learn from the teacher alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reselection_is_possible(self) -> DistillConfig:
+        if self.reselect is None:
+            return self
+        if not needs_teacher(self.objective):
+            raise ValueError("reselect is given, but the objective asks no teacher; leave it out")
+        if self.data.labelled is not None:
+            raise ValueError(
+                "reselect is given beside data.labelled, whose images would compete with the "
+                "pool's; leave one of them out"
             )
         return self
 

@@ -77,6 +77,7 @@ def checkpoint_state(
         "optimizer": session.optimizer.state_dict(),
         "transition": None if transition is None else transition.state_dict(),
         "robust": None if session.robust is None else session.robust.state(),
+        "reselection": None if session.reselection is None else session.reselection.state(),
         "transition_optimizer": None if optimizer is None else optimizer.state_dict(),
     }
 
@@ -93,6 +94,8 @@ def restore(session: Session, state: Mapping[str, Any]) -> Progress:
         if session.average is not None:
             session.average.load_state_dict(state["average"])
         session.optimizer.load_state_dict(state["optimizer"])
+        if session.reselection is not None:
+            session.reselection.restore(state["reselection"])
         if transition is not None:
             transition.load_state_dict(state["transition"])
         if optimizer is not None:

@@ -21,6 +21,7 @@ from distiller.inputs import Inputs
 from distiller.objective import Objective
 from distiller.objective_options import NoisyOptions, SupervisedOptions, needs_teacher
 from distiller.optimizer import build_optimizer
+from distiller.reselect import Reselection
 from distiller.robust_options import RobustOptions
 from distiller.robust_start import RobustStart, restored_start, robust_start
 from distiller.students import build_student
@@ -66,6 +67,7 @@ class Session:
         train: images to train on.
         evaluation: labelled images to measure on, or None.
         robust: class weights and their origin, where the objective is the robust one.
+        reselection: which images are trained on now, where they are chosen anew.
         warnings: what the user should know; also in the card.
     """
 
@@ -83,6 +85,7 @@ class Session:
     train: TrainingSet
     evaluation: EvaluationSet | None
     robust: RobustStart | None
+    reselection: Reselection | None
     warnings: tuple[str, ...]
 
     @property
@@ -143,6 +146,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         train=train,
         evaluation=evaluation,
         robust=robust,
+        reselection=_reselection(config, teacher, train),
         warnings=(
             *_warnings(config, train, evaluation),
             *(() if robust is None else robust.warnings(loading.class_names)),
@@ -251,6 +255,22 @@ def _robust(
         labelled_share=config.data.labelled_share,
         batch_size=config.batch_size,
         seed=config.seed,
+    )
+
+
+def _reselection(
+    config: DistillConfig, teacher: Teacher | None, train: TrainingSet
+) -> Reselection | None:
+    if config.reselect is None:
+        return None
+    assert teacher is not None  # the configuration was checked for it
+    if config.reselect.n >= len(train.index):
+        raise UsageError(
+            f"reselect.n is {config.reselect.n}, but data.train has {len(train.index)} images to "
+            "choose from; give more candidates, or leave reselect out"
+        )
+    return Reselection(
+        config.reselect, train.images, teacher_logits=teacher.logits, steps=config.steps
     )
 
 

@@ -5,14 +5,14 @@ Legend: B = batch, C = channels or classes, S = image side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distiller.card import (
     build_card,
@@ -25,6 +25,7 @@ from distiller.card import (
 from distiller.checkpoint import load_newest_checkpoint, save_checkpoint
 from distiller.clock import Clock
 from distiller.config import DistillConfig
+from distiller.data.image_batch import ImageBatch
 from distiller.data.order import index_batches, mixed_batches
 from distiller.evaluate import Evaluation, evaluate, labelled_batches
 from distiller.folder_lock import lock_folder
@@ -141,9 +142,13 @@ def _train(
         "resumed_from": progress.step,
     }
     tell(Event("start", progress.step, config.steps, values))
-    order = _order(session, start=progress.step)
     clock = Clock(progress.seconds)
-    with closing(train.images.batches(order)) as batches:
+
+    def on_choice(step: int, figures: Mapping[str, float]) -> None:
+        log.write("reselect", step, figures)
+        clock.skip()
+
+    with closing(_batches(session, start=progress.step, on_choice=on_choice)) as batches:
         for step, batch in enumerate(batches, start=progress.step):
             progress.add(train_step(session, batch, step=step, folder=out))
             clock.count(len(batch.indices_B))
@@ -172,26 +177,51 @@ def _train(
                 clock.skip()
 
 
-def _order(session: Session, *, start: int) -> Iterator[Tensor]:
-    """Image indices of the steps that are missing."""
-    config, train = session.config, session.train
-    if config.data.labelled_share is None:
-        return index_batches(
-            train.images.num_images,
+def _batches(
+    session: Session, *, start: int, on_choice: Callable[[int, Mapping[str, float]], None]
+) -> Generator[ImageBatch, None, None]:
+    """The batches of the steps that are missing.
+
+    Where images are chosen anew, a set that reads ahead must not read past the next choice.
+    """
+    reselection, steps = session.reselection, session.config.steps
+    while start < steps:
+        stop = steps
+        if reselection is not None:
+            stop = reselection.next_stop(start)
+            with _evaluating(session.student):
+                figures = reselection.choose(start, _logits(session, session.student))
+            if figures:
+                on_choice(start, figures)
+        order = _order(session, start=start, stop=stop)
+        with closing(session.train.images.batches(order)) as batches:
+            yield from batches
+        start = stop
+
+
+def _order(session: Session, *, start: int, stop: int) -> Iterator[Tensor]:
+    """Image indices of the steps start <= step < stop."""
+    config, train, reselection = session.config, session.train, session.reselection
+    if config.data.labelled_share is not None:
+        yield from mixed_batches(
+            train.images.num_images - train.num_labelled,
+            train.num_labelled,
+            labelled_share=config.data.labelled_share,
             batch_size=config.batch_size,
             start=start,
-            stop=config.steps,
+            stop=stop,
             seed=config.seed,
         )
-    return mixed_batches(
-        train.images.num_images - train.num_labelled,
-        train.num_labelled,
-        labelled_share=config.data.labelled_share,
+        return
+    subset = None if reselection is None else reselection.subset_n
+    for indices_B in index_batches(
+        train.images.num_images if subset is None else len(subset),
         batch_size=config.batch_size,
         start=start,
-        stop=config.steps,
+        stop=stop,
         seed=config.seed,
-    )
+    ):
+        yield indices_B if subset is None else subset[indices_B]
 
 
 def _finish(
@@ -227,23 +257,35 @@ def _finish(
 def _evaluate(session: Session, evaluation: EvaluationSet, *, with_teacher: bool) -> Evaluation:
     """Accuracy on data.eval; the teacher, which does not change, is asked at the end alone."""
     teacher, network = session.teacher if with_teacher else None, session.result
-
-    def student_logits(images_BCSS: Tensor) -> Tensor:
-        logits_BC: Tensor = network(session.preprocessing.normalize(images_BCSS))
-        return logits_BC
-
-    network.eval()
-    try:
+    with _evaluating(network):
         return evaluate(
-            student_logits,
+            _logits(session, network),
             labelled_batches(
                 evaluation.images, evaluation.labels_N, batch_size=session.config.batch_size
             ),
             teacher_fn=None if teacher is None else teacher.logits,
         )
+
+
+def _logits(session: Session, network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """uint8 batch -> logits of a student."""
+
+    def logits(images_BCSS: Tensor) -> Tensor:
+        logits_BC: Tensor = network(session.preprocessing.normalize(images_BCSS))
+        return logits_BC
+
+    return logits
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode inside the block."""
+    training = network.training
+    network.eval()
+    try:
+        yield
     finally:
-        if network is session.student:
-            network.train()
+        network.train(training)
 
 
 def _result(out: Path, card: dict[str, Any]) -> DistillResult:

@@ -29,7 +29,8 @@ class Arm:
         recipe: for a selection: the recipe, with the number of images as "{n}" and a per-class
             number as "{per_class}" wherever an integer may stand; "{seed}" is the run's seed.
         objective: of the distillation.
-        changes: further fields of the distill config, over the track's.
+        changes: further fields of the distill config, over the track's; "{store}" is a folder for
+            replayed targets, "{usual_n}" the track's number of images.
         share: of the track's number of images that is selected.
     """
 
@@ -56,8 +57,8 @@ class Table:
     arms: tuple[Arm, ...]
 
 
-def fill(value: Any, numbers: Mapping[str, int]) -> Any:
-    """`value` with every text "{name}" replaced by the number of that name."""
+def fill(value: Any, numbers: Mapping[str, Any]) -> Any:
+    """`value` with every text "{name}" replaced by the number, or whatever has that name."""
     if isinstance(value, Mapping):
         return {key: fill(item, numbers) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -46,6 +46,13 @@ TABLE = Table(
         ),
         Arm("average", "weight average", recipe=QUOTA, changes={"average": {"decay": 0.99}}),
         Arm(
+            "reselected",
+            "n of 2 n candidates, chosen anew",
+            recipe=QUOTA,
+            share=2.0,
+            changes={"reselect": {"n": "{usual_n}", "every": 250, "alpha": [1.0, 0.5]}},
+        ),
+        Arm(
             "replayed",
             "8 replayed views in place of fresh ones",
             recipe=QUOTA,

@@ -114,7 +114,8 @@ def _run_arm(
     if objective["kind"] == "noisy" and objective["transition"].get("init", "").startswith("pool"):
         objective["transition"] = {**objective["transition"], "pool": [places.pool]}
     supervised = objective["kind"] == "supervised"
-    changes = json.loads(json.dumps(arm.changes).replace("{store}", f"{work}/targets/{arm.name}"))
+    places_of = {"store": f"{work}/targets/{arm.name}", "usual_n": track.num_selected}
+    changes = dict(fill(arm.changes, places_of))
     augment = {**changes.pop("augment", training["augment"])}
     augment["flip"] = training["augment"].get("flip", False)  # a mirrored digit is none
     config = merge(

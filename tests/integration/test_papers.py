@@ -51,10 +51,8 @@ def test_every_arm_is_a_recipe_and_a_configuration(name: str, tmp_path: Path) ->
             **TRACKS["small"].training,
             "objective": arm.objective,
             "out": str(tmp_path),
-            **fill(arm.changes, {"store": 0}),
+            **fill(arm.changes, {"store": "store", "usual_n": 100}),
         }
-        if "targets" in config:
-            config["targets"] = {**config["targets"], "folder": "store"}
         load_config(config)
 
 
