@@ -120,6 +120,7 @@ def timed(executor: str, tasks: Sequence[SleepTask], workers: int) -> dict[str, 
         from cluster.ray_executor import ActorResources, RayPool
 
         ray.init(
+            address="local",
             num_cpus=workers, include_dashboard=False, object_store_memory=80_000_000,
             log_to_driver=False,
         )  # fmt: skip
