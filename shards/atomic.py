@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 from shards import storage
+from shards.conditional_put import put_if_absent
 from shards.storage_errors import errors_in_use, storage_errors
 
 _SPOOL_BYTES = 64 << 20
@@ -83,16 +84,19 @@ def _sync_folder(path: str) -> None:
 def create_exclusive(uri: str, data: bytes, *, settle_s: float = 0.5) -> bool:
     """Create a file that must not exist yet; True if this call created it.
 
-    Locally exact, with the content complete from the first moment on. Object stores offer no
-    conditional write through pyarrow: there the object is looked for, written, and read again
-    after `settle_s`; of several writers at the same moment the last one wins. `data` must
-    therefore differ between writers.
+    Exact on local file systems and on S3 (with boto3 installed), and the content is complete from
+    the first moment on. Elsewhere the object is looked for, written, and read again after
+    `settle_s`: of several writers at the same moment the last one wins. `data` must therefore
+    differ between writers.
 
     Raises:
         StorageError: nothing can be written there.
     """
     uri = storage.normalize(uri)
     if not storage.is_local(uri):
+        created = put_if_absent(uri, data)
+        if created is not None:
+            return created
         if storage.exists(uri):
             return False
         storage.put(uri, data)
