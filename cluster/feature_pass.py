@@ -107,6 +107,7 @@ def feature_tasks(run: Run, plan: FeaturePlan, entries: Sequence[ShardEntry]) ->
             start=int(marker.part[9:17]),
             run=run.root,
             facts_only=True,
+            version=marker.version,
         )
         for marker in parts_without_features(run, plan)
         if int(marker.part[:8]) in there
@@ -247,4 +248,6 @@ def _known_name(layout: RunLayout, fact_id: str) -> str:
 def _same_input(scored: Marker, have: PartMarkers) -> bool:
     """Whether the features of a part were made of the bytes that its scores were made of."""
     marker = have.get(scored.part)
-    return marker is not None and marker.etag == scored.etag
+    if marker is None:
+        return False
+    return (marker.etag, marker.version) == (scored.etag, scored.version)

@@ -84,7 +84,8 @@ def _superseded_parts(layout: RunLayout) -> Iterator[tuple[FileInfo, str]]:
     if not done or not versions.keys() >= NOT_FACTS:
         return
     for kind, folder in (("scores", layout.scores_dir), ("members", layout.members_dir)):
-        named = {storage.join(folder, f"{part}.parquet") for part in done}
+        stems = [done[part].scores_name if kind == "scores" else part for part in done]
+        named = {storage.join(folder, f"{stem}.parquet") for stem in stems}
         named |= set(read_table_list(layout, kind).parts)
         for info in storage.list_files(folder, suffix=".parquet"):
             if info.uri not in named:

@@ -72,8 +72,11 @@ class Tally:
         if isinstance(outcome, Finished):
             # A survey is no part, but what it found wrong counts.
             if not isinstance(outcome.task, SurveyTask):
-                # A part that only gets features was scored before.
-                self.parts += not getattr(outcome.task, "facts_only", False)
+                # A part that only gets features, or failed rows anew, was scored before.
+                self.parts += not (
+                    getattr(outcome.task, "facts_only", False)
+                    or getattr(outcome.task, "retry", False)
+                )
                 self.num_bytes += outcome.task.num_bytes
             for name, count in outcome.result.counters.items():
                 self.counters[name] = self.counters.get(name, 0.0) + count

@@ -10,12 +10,13 @@ from cluster.ledger import Ledger, Marker, short_hash
 from cluster.stage import TaskResult
 from cluster.surveys import SurveyTask, offset_of, run_survey
 from selector.scoring.spec import ScoreSpec
+from selector.tables.layout import RunLayout
 from shards import storage
 from shards.errors import ShardError
 
 if TYPE_CHECKING:  # torch is loaded where a stage is opened, not where it is described
     from selector.scoring.features import FeaturePlan
-    from selector.scoring.shard_scorer import ScoreTask, ShardScorer
+    from selector.scoring.shard_scorer import PartResult, ScoreTask, ShardScorer
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class ScoreWorker:
         stage = self._stage
         part = self._scorer.score(task)
         _check_unchanged(task)
+        if task.retry:
+            return self._retried(task, part)
         if task.survey:
             # Those of the whole shard were told when it was divided.
             sound = {k: v for k, v in part.counters.items() if not k.startswith("problem")}
@@ -89,6 +92,7 @@ class ScoreWorker:
             paths=part.paths,
             counters=part.counters,
             damaged=bool(part.counters.get("damaged")),
+            version=task.version,
         )
         if stage.features is not None:
             # Before the marker of the scores: where that is missing, all of the part is done again.
@@ -96,6 +100,23 @@ class ScoreWorker:
             Ledger(stage.features_ledger).write(fact)
         if not task.facts_only:
             Ledger(stage.ledger_folder).write(marker)
+        return TaskResult(part.name, part.paths, part.counters)
+
+    def _retried(self, task: ScoreTask, part: PartResult) -> TaskResult:
+        """A new version of a part gets a marker of its own; the same rows again get none."""
+        if part.paths:
+            layout = RunLayout(task.run)
+            Ledger(self._stage.ledger_folder).write(
+                Marker(
+                    part=part.name,
+                    semantic=self._stage.semantic_hash,
+                    etag=short_hash(task.shard.etag),
+                    paths=(*part.paths, layout.members_part(part.name)),
+                    counters={**part.counters, **part.totals},
+                    damaged=bool(part.counters.get("damaged")),
+                    version=task.version + 1,
+                )
+            )
         return TaskResult(part.name, part.paths, part.counters)
 
     def close(self) -> None:

@@ -76,6 +76,10 @@ def score(
             "--max-bad", metavar="N|SHARE", help="Failed images allowed: a count or a share; 5%."
         ),
     ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Do failed images of finished shards again, alone."),
+    ] = False,
     executor: ExecutorName = None,
     address: Address = None,
     actors: Actors = None,
@@ -143,6 +147,7 @@ def score(
                 out=chosen.out,
                 execution=chosen.execution.to_config(),
                 max_bad=chosen.max_bad,
+                retry_failed=retry_failed,
                 features=chosen.features,
                 on_progress=on_progress,
             )

@@ -38,6 +38,7 @@ from cluster.pool_manifest import (
 )
 from cluster.progress import OnProgress, Progress
 from cluster.provenance import now
+from cluster.retry_failed import retry_tasks
 from cluster.run_lock import RunLock
 from cluster.runs import Run, open_run
 from cluster.score_parts import run_parts
@@ -66,6 +67,7 @@ def score(
     execution: ExecutionConfig | None = None,
     max_bad: str = "5%",
     features: FeatureSpec | None = None,
+    retry_failed: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ScoreReport:
     """Score every image of `pool` with a teacher and write the facts to the run `out`.
@@ -81,6 +83,8 @@ def score(
         max_bad: Failed images allowed, as a share (`5%`) or a count, before the exit code is 3.
         features: Stage features to store beside the scores, from the same pass; parts that are
             scored already get them in a pass of their own, their scores stay as they are.
+        retry_failed: Do failed rows of finished parts again, and nothing else of them; what
+            changes becomes a new version of the part.
         on_progress: Called now and then from this thread.
 
     Raises:
@@ -89,6 +93,8 @@ def score(
         BudgetExceeded: far too much fails; stopped early.
         CoursepackError: a shard changed since it was scored; storage or disk trouble.
     """
+    if retry_failed and features is not None:
+        raise UsageError("--retry-failed and --features go one after the other; retry first")
     execution = execution or ExecutionConfig()
     budget = BadBudget.parse(max_bad)
     choose_device(execution)  # a wrong one is told before anything is begun, also of an old run
@@ -136,6 +142,8 @@ def score(
                 run=run.root, split_bytes=run.execution.get("split_bytes") or 0,
                 batch_size=run.execution["batch_size"],
             )  # fmt: skip
+            if retry_failed:
+                tasks += retry_tasks(run, _present(state), done.keys() - again)
             if stage.features is not None:
                 tasks += feature_tasks(run, stage.features, _present(state))
             run_parts(
@@ -245,7 +253,8 @@ def _commit_tables(run: Run, lock: RunLock, features: FeaturePlan | None, name: 
         # A part of a mended shard keeps its name; that its content changed, the marker tells.
         inputs = short_hash(" ".join(sorted(marker.file_name for marker in done.values())))
         layout = run.layout
-        write_table_list(layout, "scores", map(layout.scores_part, done), inputs=inputs)
+        newest = [layout.scores_part(marker.scores_name) for marker in done.values()]
+        write_table_list(layout, "scores", newest, inputs=inputs)
         write_table_list(layout, "members", map(layout.members_part, done), inputs=inputs)
     retire_stale(run)
     if features is not None:

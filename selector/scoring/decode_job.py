@@ -49,6 +49,7 @@ class DecodeOptions:
 
     Attributes:
         crashed: indexes of samples that are known to kill a process; they are not touched.
+        only: indexes of the samples that are wanted; None = all. Others count as failed.
         trial: says in safety why decoding some bytes is fatal; None if it is not.
         suspects: indexes of samples to put to the trial first; None = all of them.
     """
@@ -57,6 +58,7 @@ class DecodeOptions:
     limits: DecodeLimits
     preprocessing: Preprocessing
     crashed: frozenset[int] = frozenset()
+    only: frozenset[int] | None = None
     breadcrumb: Breadcrumb | None = None
     trial: Callable[[Data], str | None] | None = None
     suspects: frozenset[int] | None = frozenset()
@@ -114,6 +116,8 @@ def _decode(
     index = sample.entry.index
     rows = slot.rows
     try:
+        if options.only is not None and index not in options.only:
+            raise ImageError("not asked for", status="read_error")
         if index in options.crashed:
             raise ImageError("this sample killed its process; skipped", status="crashed")
         if sample.error is not None:

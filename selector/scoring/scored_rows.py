@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from selector.scoring.rows import RowBatch
 from selector.scoring.task import ScoreTask
-from selector.tables.layout import RunLayout
+from selector.tables.layout import RunLayout, versioned
 from selector.tables.run_files import read_parquet
 from shards import storage
 from shards.errors import StorageError
@@ -28,7 +28,7 @@ class ScoredRows:
     """
 
     def __init__(self, task: ScoreTask) -> None:
-        uri = RunLayout(task.run).scores_part(task.name)
+        uri = RunLayout(task.run).scores_part(versioned(task.name, task.version))
         columns = ["index", "key", "status", "content_hash"]
         cure = "remove its marker from the ledger and run the same score command again"
         table = read_parquet(uri, cure=cure, columns=columns)

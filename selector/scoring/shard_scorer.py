@@ -27,6 +27,7 @@ from selector.scoring.decode_job import Breadcrumb, DecodeOptions, DecodeTimes
 from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward, Reply
 from selector.scoring.reading import EndOfShard, ReadItem, read_shard
+from selector.scoring.retried import RetriedRows
 from selector.scoring.ring import Ring, Slot
 from selector.scoring.rows import RowBatch
 from selector.scoring.scored_rows import ScoredRows
@@ -123,7 +124,7 @@ class ShardScorer:
         Raises:
             ShardError: the shard is no tar.
             StorageError: the shard cannot be read, or the part not written; for a task of
-                `facts_only`, the shard is another than was scored.
+                `facts_only` or `retry`, the shard is another than was scored.
             UsageError: task.start is no multiple of the batch size.
         """
         if task.start % self.batch_size:
@@ -133,7 +134,10 @@ class ShardScorer:
             )
         begin = perf_counter()
         trial = self._trial() if task.suspects or task.careful else None
-        scored = None
+        scored = retried = None
+        if task.retry:
+            retried = RetriedRows(task)
+            task = replace(task, stop=retried.stop)
         if task.facts_only:
             scored = ScoredRows(task)
             crashed = tuple(scored.crashed | set(task.crashed))
@@ -143,6 +147,7 @@ class ShardScorer:
             limits=self._spec.limits,
             preprocessing=self.teacher.preprocessing,
             crashed=frozenset(task.crashed),
+            only=None if retried is None else retried.only,
             breadcrumb=self._breadcrumb,
             trial=trial.verdict if trial else None,
             suspects=None if task.careful else frozenset(task.suspects),
@@ -163,7 +168,7 @@ class ShardScorer:
         counters: defaultdict[str, float] = defaultdict(float)
         running: deque[_Running] = deque()
         try:
-            with PartWriter(task, self._features) as writer:
+            with retried or PartWriter(task, self._features) as writer:
                 reader.start()
                 end = self._pass_on(batches, running, writer, counters, scored)
                 if scored is not None:
@@ -179,13 +184,16 @@ class ShardScorer:
         counters["wait_write_s"] = writer.wait_s
         counters["write_s"] = writer.work_s
         counters["wall_s"] = perf_counter() - begin
-        return PartResult(task.name, writer.paths, _complete(counters))
+        if retried is None:
+            return PartResult(task.name, writer.paths, _complete(counters))
+        counters.update(retried.counters())
+        return PartResult(task.name, writer.paths, _complete(counters), retried.totals())
 
     def _pass_on(
         self,
         batches: queue.SimpleQueue[ReadItem],
         running: deque[_Running],
-        writer: PartWriter,
+        writer: PartWriter | RetriedRows,
         counters: defaultdict[str, float],
         scored: ScoredRows | None,
     ) -> EndOfShard:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from selector.tables.layout import part_name
 from shards.manifest import ShardEntry
@@ -24,6 +24,8 @@ class ScoreTask:
         careful: every sample is: the worker died again, of another one.
         facts_only: the part has its scores already; write what else the stage makes, aligned with
             them, and leave scores and members as they are.
+        retry: the part has its scores already; do its failed rows again, as a new version.
+        version: of the part that is there, for `facts_only` and `retry`.
         survey: where it is written how the shard is divided; "" = it is not.
         pieces: into how many.
         at: where sample `start` begins in the tar; None = to be found by walking there.
@@ -37,6 +39,8 @@ class ScoreTask:
     suspects: tuple[int, ...] = ()
     careful: bool = False
     facts_only: bool = False
+    retry: bool = False
+    version: int = 1
     survey: str = ""
     pieces: int = 1
     at: int | None = None
@@ -77,8 +81,11 @@ class PartResult:
             forward_s, decode_s, resize_s, phash_s, write_s: the threads worked, summed over
             threads. On a CPU, where they share the cores, their proportions tell what the time
             went into. decode_s includes fetching mapped bytes and hashing them.
+        totals: after a retry, images, failed, bytes and status_... of the whole part; `counters`
+            are then of the rows that were done again.
     """
 
     name: str
     paths: tuple[str, ...]
     counters: dict[str, float]
+    totals: dict[str, float] = field(default_factory=dict)

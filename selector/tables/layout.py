@@ -117,6 +117,11 @@ def part_name(shard_id: int, start: int) -> str:
     return f"{shard_id:08d}-{start:08d}"
 
 
+def versioned(part: str, version: int) -> str:
+    """Name of a later version of a part, in which failed rows were done again."""
+    return part if version == 1 else f"{part}.v{version}"
+
+
 def parse_table_list(file_name: str) -> tuple[str, int] | None:
     """`(kind, version)` of a table list's file name, None for any other file."""
     match = _TABLE_LIST.fullmatch(file_name)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ def test_a_damaged_marker_file_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / one.file_name).write_text("{half")
     with pytest.raises(CoursepackError, match="remove it and run the same"):
         list(ledger.read())
+
+
+def test_the_newest_version_of_a_part_counts_and_goes_with_all_others(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path))
+    first = marker("00000001-00000000")
+    third = replace(first, version=3, counters={"failed": 0.0})
+    for one in (third, first, replace(first, version=2)):
+        ledger.write(one)
+    (tmp_path / first.file_name.replace("-00000000-", "-00000000.vx-", 1)).write_text("{}")
+    (found,) = ledger.read()
+    assert found == third
+    assert found.scores_name == "00000001-00000000.v3"
+    assert list(ledger.read(["00000009-00000000"])) == []
+    ledger.remove(found)
+    assert ledger.listing() == {}
