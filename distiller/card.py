@@ -68,6 +68,7 @@ def build_card(
     metrics: Mapping[str, float],
     seconds: float,
     weights_sha256: str,
+    portable: Mapping[str, Any],
     warnings: tuple[str, ...],
 ) -> dict[str, Any]:
     """The card as a dictionary of plain values.
@@ -78,6 +79,7 @@ def build_card(
         metrics: of the last step.
         seconds: of training, over all continuations of the run, without loading.
         weights_sha256: of student.safetensors.
+        portable: further files of the student by format, see `distiller.portable`.
         warnings: all that the user was told.
     """
     config, train, teacher = session.config, session.train, session.teacher
@@ -89,6 +91,7 @@ def build_card(
             "num_classes": session.num_classes,
             "weights": "student.safetensors",
             "sha256": weights_sha256,
+            "exports": dict(portable),
             "preprocessing": session.preprocessing.to_dict(),
         },
         "teacher": None

@@ -27,6 +27,7 @@ from distiller.objective_options import (
 )
 from distiller.optimizer import OptimizerOptions
 from distiller.options import Options
+from distiller.portable import Format
 from distiller.recipes import load_recipe, merge
 from distiller.reselect import ReselectOptions
 from distiller.robust_options import RobustOptions
@@ -113,6 +114,9 @@ class DistillConfig(Options):
     out: str
     """Local folder for checkpoints, metrics, student.safetensors and card.json. A run found there
     with the same configuration is continued."""
+
+    export: tuple[Format, ...] = ()
+    """Further files of the finished student, beside its safetensors: onnx, torch_export."""
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """auto = cuda where there is one, else cpu."""

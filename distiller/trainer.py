@@ -33,6 +33,7 @@ from distiller.identity import check_same_run
 from distiller.inputs import open_inputs, pick_device
 from distiller.metrics import MetricsLog
 from distiller.optimizer import learning_rate
+from distiller.portable import check_formats, write_portable
 from distiller.progress import Progress, checkpoint_state, fresh, restore
 from distiller.session import Session, open_session
 from distiller.train_step import train_step
@@ -100,6 +101,7 @@ def distill(
         CoursepackError: data or folder cannot be used.
     """
     tell = on_event or (lambda event: None)
+    check_formats(config.export)
     out, device = Path(config.out), pick_device(config.device)
     with lock_folder(out), _torch_settings(config.threads, device) as threads:
         tell(Event("loading", 0, config.steps, message="loading the teacher and the shards' index"))
@@ -233,6 +235,9 @@ def _finish(
     tell: Callable[[Event], None],
 ) -> DistillResult:
     digest = write_student(session, out / WEIGHTS)
+    portable = write_portable(
+        session.result, session.config.export, out, input_size=session.preprocessing.input_size
+    )
     transition = session.objective.transition
     if transition is not None and progress.transition_start_CC is not None:
         write_transition(
@@ -246,6 +251,7 @@ def _finish(
         metrics=progress.metrics,
         seconds=progress.seconds,
         weights_sha256=digest,
+        portable=portable,
         warnings=tuple(progress.warnings),
     )
     write_card(out / CARD, card)
