@@ -11,7 +11,7 @@ from cluster.execution import Plan, run_tasks, worker_pool
 from cluster.failure_budget import check_images, check_parts
 from cluster.in_flight import InFlight
 from cluster.pool_manifest import PoolState
-from cluster.progress import OnProgress, Progress
+from cluster.progress import OnProgress, Progress, RunFacts
 from cluster.run_lock import RunLock
 from cluster.runs import Run
 from cluster.score_report import Tally
@@ -50,13 +50,16 @@ def run_parts(
     for note in notes:
         on_progress(Progress(kept, total, note=note))
     news = InFlight(run.layout, epoch=lock.epoch)
+    standing: Standing | None = None
     try:
         with worker_pool(plan, stage) as pool:
             for outcome in run_tasks(pool, tasks, plan):
                 note = tally.add(outcome)
                 _keep(outcome, run, held)
                 images = int(tally.counters.get("images", 0))
-                on_progress(Progress(kept + tally.num_bytes, total, images=images, note=note))
+                standing = outcome if isinstance(outcome, Standing) else standing
+                done, facts = kept + tally.num_bytes, _facts(standing, tally, len(tasks))
+                on_progress(Progress(done, total, images=images, note=note, facts=facts))
                 if isinstance(outcome, Standing):
                     news.tell(outcome, repeated=tally.repeated, quarantined=len(tally.quarantined))
                 lock.check_lost()
@@ -70,6 +73,21 @@ def run_parts(
                 )
     finally:
         news.close()
+
+
+def _facts(standing: Standing | None, tally: Tally, parts: int) -> RunFacts:
+    """What is shown and measured of a run that goes on."""
+    return RunFacts(
+        workers=standing.workers if standing else 0,
+        starting=standing.starting if standing else 0,
+        in_flight=len(standing.in_hand) if standing else 0,
+        parts_done=tally.parts,
+        parts=parts,
+        repeated=tally.repeated,
+        quarantined=len(tally.quarantined),
+        worker_deaths=standing.deaths if standing else 0,
+        counters=tally.counters,
+    )
 
 
 def _keep(outcome: Outcome, run: Run, held: set[str]) -> None:

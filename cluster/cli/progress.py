@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from cluster.cli.run_facts import facts_table, facts_text
 from cluster.cli.text import printable
 from cluster.cli.units import byte_text, duration
-from cluster.progress import OnProgress, Progress
+from cluster.progress import OnProgress, Progress, RunFacts
 
 LINE_EVERY_S = 10.0
 """Least time between two plain lines, so that a log of a day stays readable."""
@@ -118,7 +119,8 @@ def _plain_lines(verb: str, stream: TextIO, clock: Clock) -> OnProgress:
         meter.update(progress)
         _note(verb, progress, stream)
         if clock() >= next_line:
-            print(f"{verb}: {meter.describe()}", file=stream, flush=True)
+            told = [meter.describe(), *(facts_text(progress.facts) if progress.facts else [])]
+            print(f"{verb}: {', '.join(told)}", file=stream, flush=True)
             next_line = clock() + LINE_EVERY_S
 
     return on_progress
@@ -126,30 +128,36 @@ def _plain_lines(verb: str, stream: TextIO, clock: Clock) -> OnProgress:
 
 @contextmanager
 def _bar(verb: str, stream: TextIO, clock: Clock) -> Iterator[OnProgress]:
-    from rich.console import Console
+    """A bar, and below it a table of the workers where a verb tells of some."""
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
     from rich.progress import Progress as Display
     from rich.text import Text
 
     meter = Meter(clock)
+    latest: RunFacts | None = None
 
     class Facts(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(meter.describe())
 
-    display = Display(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        Facts(),
-        console=Console(file=stream, force_terminal=True),
-    )
-    with display:
-        task = display.add_task(verb, total=None)
+    display = Display(TextColumn("{task.description}", markup=False), BarColumn(), Facts())
+    task = display.add_task(verb, total=None)
+
+    def draw() -> Group:
+        return Group(display) if latest is None else Group(display, facts_table(latest))
+
+    with Live(
+        get_renderable=draw, console=Console(file=stream, force_terminal=True), refresh_per_second=4
+    ) as live:
 
         def on_progress(progress: Progress) -> None:
+            nonlocal latest
             meter.update(progress)
+            latest = progress.facts or latest
             if progress.note:
-                display.console.print(
+                live.console.print(
                     f"{verb}: {printable(progress.note)}", markup=False, highlight=False
                 )
             display.update(task, total=progress.total or None, completed=progress.done)

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.dispatch import Finished, Quarantined, RunAborted
@@ -28,12 +28,13 @@ from cluster.forecast.probe_stage import ProbeStage, ProbeTask
 from cluster.forecast.record import Forecast, write_forecast
 from cluster.ledger import Ledger
 from cluster.metrics import STAGES, sum_counters
-from cluster.pool_manifest import compare, follow_moves, read_manifest
+from cluster.pool_manifest import PoolState, compare, follow_moves, read_manifest
 from cluster.progress import OnProgress, Progress
 from cluster.provenance import now
 from cluster.runs import differences, read_config
 from cluster.score_stage import ScoreStage
-from cluster.verbs.score import default_batch_size
+from cluster.surveys import Divisions, SurveyTask, read_divisions, tasks_for
+from cluster.verbs.score import DEFAULT_SPLIT, default_batch_size
 from selector.scoring.spec import ScoreSpec, semantic_dict
 from selector.tables.layout import RunLayout
 from selector.teachers.load import Teacher, load_teacher
@@ -82,7 +83,8 @@ def plan(
     listing = storage.expand(list(pool))
     teacher = load_teacher(spec.teacher_spec)
     layout = RunLayout(out) if out is not None else None
-    todo, stored = _todo(layout, listing, semantic_dict(spec, teacher))
+    work, stored = _work(layout, listing, semantic_dict(spec, teacher))
+    todo = work.state.todo
     if not todo:
         raise UsageError("nothing to do: every shard of the pool is done in this run")
     device = execution.device or stored.get("device") or choose_device(execution)
@@ -120,7 +122,10 @@ def plan(
             "no image could be probed: the chosen shards are empty or broken; see `coursepack "
             "shards verify POOL`"
         )
-    sizes = [max(0, entry.num_bytes) for entry in todo]
+    split_bytes = stored.get("split_bytes", DEFAULT_SPLIT)
+    if execution.split_bytes is not None:
+        split_bytes = execution.split_bytes
+    sizes = _part_sizes(work, split_bytes=split_bytes, batch_size=batch_size)
     expected = estimate(probes, sizes, actors=chosen.actors, batch_size=batch_size)
     forecast = _forecast(
         layout, teacher, chosen, expected, sum_counters(found), startup_s,
@@ -137,12 +142,21 @@ def _ignore(_: Progress) -> None:
     """The progress callback of a caller that gave none."""
 
 
-def _todo(
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done: shards, those that are divided already, and parts that are finished."""
+
+    state: PoolState
+    divisions: Divisions
+    done: frozenset[str] = frozenset()
+
+
+def _work(
     layout: RunLayout | None, listing: Sequence[Any], semantic: dict[str, Any]
-) -> tuple[Sequence[ShardEntry], dict[str, Any]]:
-    """Shards to do, and the choices that a run which was begun has stored."""
+) -> tuple[_Work, dict[str, Any]]:
+    """The work, and the choices that a run which was begun has stored."""
     if layout is None or (config := read_config(layout)) is None:
-        return compare(PoolManifest(), listing, {}).todo, {}
+        return _Work(compare(PoolManifest(), listing, {}), {}), {}
     told = list(differences(config["semantic"], semantic))
     if told:
         raise UsageError(
@@ -150,8 +164,22 @@ def _todo(
             "--out, or ask for the stored configuration"
         )
     manifest, _ = follow_moves(read_manifest(layout), listing)
-    done = Ledger(layout.ledger_dir).listing()
-    return compare(manifest, listing, done).todo, config["execution"]
+    done, divisions = Ledger(layout.ledger_dir).listing(), read_divisions(layout, manifest)
+    state = compare(manifest, listing, done, divisions)
+    finished = done.keys() - {marker.part for marker in state.mended}
+    return _Work(state, divisions, frozenset(finished)), config["execution"]
+
+
+def _part_sizes(work: _Work, *, split_bytes: int, batch_size: int) -> list[int]:
+    """Bytes of every part that is to be done; large shards are divided, as in the run."""
+    sizes: list[int] = []
+    for task in tasks_for(
+        work.state.todo, work.divisions, work.done,
+        run="", split_bytes=split_bytes, batch_size=batch_size,
+    ):  # fmt: skip
+        count = task.pieces if isinstance(task, SurveyTask) else 1
+        sizes += [max(0, task.num_bytes) // count] * count
+    return sizes
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from cluster.feature_pass import (
     retire_stale,
 )
 from cluster.ledger import short_hash
+from cluster.metric_export import exported
 from cluster.metrics import Throughput, throughput
 from cluster.out_folder import refuse_no_folder
 from cluster.pool_manifest import (
@@ -146,10 +147,11 @@ def score(
                 tasks += retry_tasks(run, _present(state), done.keys() - again)
             if stage.features is not None:
                 tasks += feature_tasks(run, stage.features, _present(state))
-            run_parts(
-                run, stage, plan, state, tasks, tally, tell,
-                budget=budget, lock=lock, warnings=warnings,
-            )  # fmt: skip
+            with exported(tell, layout, on_ray=plan.executor == "ray") as watched:
+                run_parts(
+                    run, stage, plan, state, tasks, tally, watched,
+                    budget=budget, lock=lock, warnings=warnings,
+                )  # fmt: skip
         except BaseException:
             # Whatever ended the loop, what is done is readable, if that can still be written.
             with contextlib.suppress(CoursepackError):

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from cluster.cli.progress import LINE_EVERY_S, WINDOW_S, Meter, show
-from cluster.progress import Progress
+from cluster.progress import Progress, RunFacts
 
 
 class _Clock:
@@ -111,3 +111,15 @@ def test_a_terminal_gets_a_bar_and_the_notes():
     text = stream.getvalue()
     assert "score: goes [red]round\\x1b[2J" in text
     assert "100.0%, 2 of 2 shards" in text
+
+
+def test_a_run_over_workers_shows_them_below_the_bar_and_in_lines(clock):
+    facts = RunFacts(workers=8, parts=2, counters={"status_undecodable": 2.0})
+    terminal, log = _Terminal(), io.StringIO()
+    for stream in (terminal, log):
+        with show("score", stream, quiet=False, clock=clock) as on_progress:
+            clock.now += LINE_EVERY_S + 1
+            on_progress(Progress(1, 2, unit="shards", facts=facts))
+    assert "8 at work" in terminal.getvalue()
+    assert "2 undecodable" in terminal.getvalue()
+    assert "8 workers, 2 failed images" in log.getvalue()

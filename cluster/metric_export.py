@@ -1,0 +1,112 @@
+"""Metrics to where Prometheus looks: through Ray on a cluster, else a text file in the run.
+
+The text file is for node-exporter's textfile collector, or for a look: `run/report/metrics.prom`,
+rewritten every few seconds while the run goes on. Nothing listens anywhere for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from cluster.metric_catalog import METRICS, Samples, samples
+from cluster.progress import OnProgress, Progress
+from selector.tables.layout import RunLayout
+from shards import atomic, storage
+from shards.errors import StorageError
+
+EVERY_S = 5.0
+
+Publish = Callable[[Samples], None]
+
+
+@contextmanager
+def exported(
+    on_progress: OnProgress, layout: RunLayout, *, on_ray: bool, every_s: float = EVERY_S
+) -> Iterator[OnProgress]:
+    """`on_progress`, which also publishes the metrics of what passes through it."""
+    publish: Publish = RayMetrics(layout.root) if on_ray else _to_file(layout)
+    latest: Progress | None = None
+    due = 0.0
+
+    def passing(progress: Progress) -> None:
+        nonlocal latest, due
+        on_progress(progress)
+        if progress.facts is None:
+            return
+        latest = progress
+        if time.monotonic() >= due:
+            publish(samples(progress, progress.facts))
+            due = time.monotonic() + every_s
+
+    try:
+        yield passing
+    finally:
+        if latest is not None and latest.facts is not None:
+            publish(samples(latest, latest.facts))
+
+
+class RayMetrics:
+    """Publishes through `ray.util.metrics`: each node's agent shows them to Prometheus.
+
+    Args:
+        run: Value of the label `run`.
+    """
+
+    def __init__(self, run: str) -> None:
+        from ray.util import metrics
+
+        kinds = {"counter": metrics.Counter, "gauge": metrics.Gauge}
+        self._run = run
+        self._told: Samples = {}
+        self._metrics: dict[str, Any] = {
+            metric.name: kinds[metric.kind](
+                metric.name, description=metric.help, tag_keys=("run", *metric.labels)
+            )
+            for metric in METRICS.values()
+        }
+
+    def __call__(self, found: Samples) -> None:
+        for (name, labels), value in found.items():
+            tags = {"run": self._run, **dict(labels)}
+            if METRICS[name].kind == "gauge":
+                self._metrics[name].set(value, tags=tags)
+                continue
+            grown = value - self._told.get((name, labels), 0.0)
+            if grown > 0:  # Ray refuses to add nothing
+                self._metrics[name].inc(grown, tags=tags)
+            self._told[name, labels] = value
+
+
+def to_text(found: Samples, *, run: str) -> str:
+    """The samples in Prometheus' text format, counters with `_total`."""
+    lines: list[str] = []
+    for metric in METRICS.values():
+        own = sorted(
+            (labels, value) for (name, labels), value in found.items() if name == metric.name
+        )
+        if not own:
+            continue
+        shown = metric.name + ("_total" if metric.kind == "counter" else "")
+        lines += [f"# HELP {shown} {metric.help}", f"# TYPE {shown} {metric.kind}"]
+        for labels, value in own:
+            pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in (("run", run), *labels))
+            number = f"{value:.0f}" if value == int(value) else repr(value)
+            lines.append(f"{shown}{{{pairs}}} {number}")
+    return "\n".join(lines) + "\n"
+
+
+def _to_file(layout: RunLayout) -> Publish:
+    uri = storage.join(layout.report_dir, "metrics.prom")
+
+    def publish(found: Samples) -> None:
+        with suppress(StorageError):  # a full disk shows in the run itself, with its cure
+            atomic.write_bytes(uri, to_text(found, run=layout.root).encode())
+
+    return publish
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
