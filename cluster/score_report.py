@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from cluster.bad_budget import BadBudget
 from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, Waiting
 from cluster.forecast.record import beside_fact
 from cluster.metrics import Throughput
 from cluster.pool_manifest import PoolState
 from cluster.runs import Run
+from cluster.stage import Task
+from cluster.status_counts import statuses_of, stored
 from cluster.surveys import SurveyTask
-from selector.tables.layout import RunLayout
-from selector.tables.read import damage_of, dataset
 from shards import storage
 from shards.manifest import ShardEntry
 from shards.sample import DAMAGE_KINDS
@@ -65,6 +63,7 @@ class Tally:
     num_bytes: int = 0
     repeated: int = 0
     counters: dict[str, float] = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
     quarantined: list[Quarantined] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> str:
@@ -72,11 +71,9 @@ class Tally:
         if isinstance(outcome, Finished):
             # A survey is no part, but what it found wrong counts.
             if not isinstance(outcome.task, SurveyTask):
-                # A part that only gets features, or failed rows anew, was scored before.
-                self.parts += not (
-                    getattr(outcome.task, "facts_only", False)
-                    or getattr(outcome.task, "retry", False)
-                )
+                if not _was_scored(outcome.task):
+                    self.parts += 1
+                    self.statuses.update(statuses_of(outcome.result.counters))
                 self.num_bytes += outcome.task.num_bytes
             for name, count in outcome.result.counters.items():
                 self.counters[name] = self.counters.get(name, 0.0) + count
@@ -107,6 +104,11 @@ class Tally:
             }
             for outcome in self.quarantined
         ]
+
+
+def _was_scored(task: Task) -> bool:
+    """A part that only gets features, or its failed rows anew, was scored before."""
+    return bool(getattr(task, "facts_only", False) or getattr(task, "retry", False))
 
 
 def _describe(outcome: Quarantined) -> str:
@@ -162,7 +164,7 @@ def make_report(
 ) -> ScoreReport:
     """What is to tell at the end; `warnings` is what was to tell before."""
     done = run.ledger.listing()
-    statuses = _count_statuses(run.layout) if done else {}
+    statuses = stored(run.layout) if done else {}
     rows = sum(statuses.values())
     bad = rows - statuses.get("ok", 0)
     entries = state.manifest.entries
@@ -215,19 +217,3 @@ def _problem_warnings(tally: Tally) -> list[str]:
         f"problems in the shards of this call: {', '.join(found)}; `coursepack shards verify POOL` "
         "names each"
     ]
-
-
-def _count_statuses(layout: RunLayout) -> dict[str, int]:
-    """Rows by status, streamed: no more than a batch of one column is in memory."""
-    counts: Counter[str] = Counter()
-    source = dataset(layout, "scores")
-    try:
-        for batch in source.to_batches(columns=["status"]):
-            for item in batch.column(0).value_counts().to_pylist():
-                counts[item["values"]] += item["counts"]
-    except (pa.ArrowException, OSError) as error:
-        damage = damage_of("scores", source)
-        if damage is None:
-            raise
-        raise damage from error
-    return dict(sorted(counts.items()))

@@ -45,6 +45,7 @@ from cluster.runs import Run, open_run
 from cluster.score_parts import run_parts
 from cluster.score_report import ScoreReport, Tally, make_report, pool_warnings
 from cluster.score_stage import ScoreStage
+from cluster.status_counts import carried_forward
 from cluster.surveys import read_divisions, tasks_for
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import FeaturePlan
@@ -155,9 +156,9 @@ def score(
         except BaseException:
             # Whatever ended the loop, what is done is readable, if that can still be written.
             with contextlib.suppress(CoursepackError):
-                _commit_tables(run, lock, stage.features, name)
+                _commit_tables(run, lock, tally, stage.features, name)
             raise
-        _commit_tables(run, lock, stage.features, name)
+        _commit_tables(run, lock, tally, stage.features, name)
         wall_s = time.monotonic() - started
         speed = throughput(tally.counters, wall_s=wall_s, workers=plan.actors)
         if tally.parts:
@@ -247,7 +248,9 @@ def _remove_leftovers(layout: RunLayout) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def _commit_tables(run: Run, lock: RunLock, features: FeaturePlan | None, name: str) -> None:
+def _commit_tables(
+    run: Run, lock: RunLock, tally: Tally, features: FeaturePlan | None, name: str
+) -> None:
     lock.check()
     _remove_leftovers(run.layout)
     done = run.ledger.listing()
@@ -256,7 +259,8 @@ def _commit_tables(run: Run, lock: RunLock, features: FeaturePlan | None, name: 
         inputs = short_hash(" ".join(sorted(marker.file_name for marker in done.values())))
         layout = run.layout
         newest = [layout.scores_part(marker.scores_name) for marker in done.values()]
-        write_table_list(layout, "scores", newest, inputs=inputs)
+        statuses = carried_forward(run, done, fresh=tally.statuses, fresh_parts=tally.parts)
+        write_table_list(layout, "scores", newest, inputs=inputs, statuses=statuses)
         write_table_list(layout, "members", map(layout.members_part, done), inputs=inputs)
     retire_stale(run)
     if features is not None:

@@ -33,7 +33,8 @@ class TableList:
     """Version `version` of a table: its parts, sorted, relative to the run and as URIs.
 
     `inputs` says what they were made from, see `write_table_list`. `fact` says which table of its
-    kind a fact table is, see `selector.tables.facts`; None for scores and members.
+    kind a fact table is, see `selector.tables.facts`; None for scores and members. `statuses` are
+    the rows of the scores table by status, None where that is not kept.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class TableList:
     parts: tuple[str, ...]
     inputs: str = ""
     fact: Mapping[str, Any] | None = None
+    statuses: Mapping[str, int] | None = None
 
 
 def newest_versions(layout: RunLayout) -> dict[str, int]:
@@ -74,7 +76,15 @@ def read_table_list(layout: RunLayout, kind: str, version: int | None = None) ->
         )
     relative = tuple(content["parts"])
     parts = tuple(storage.join(layout.root, *part.split("/")) for part in relative)
-    return TableList(kind, version, relative, parts, content.get("inputs", ""), content.get("fact"))
+    return TableList(
+        kind,
+        version,
+        relative,
+        parts,
+        content.get("inputs", ""),
+        content.get("fact"),
+        content.get("statuses"),
+    )
 
 
 def table_parts(layout: RunLayout, kind: str) -> list[str]:
@@ -92,7 +102,7 @@ def dataset(layout: RunLayout, kind: str, *, version: int | None = None) -> ds.D
     table = read_table_list(layout, kind, version)
     if not table.parts:
         raise UsageError(f"table {kind} of {layout.root} has no parts yet: score the pool first")
-    _check_present(layout, table)
+    check_present(layout, table)
     return open_parts(kind, table.parts)
 
 
@@ -205,7 +215,7 @@ def _no_table(layout: RunLayout, kind: str, known: list[str]) -> str:
     )
 
 
-def _check_present(layout: RunLayout, table: TableList) -> None:
+def check_present(layout: RunLayout, table: TableList) -> None:
     """A missing part is told at once and by name: a scan would stop in the middle."""
     directories = sorted({part.rsplit("/", 1)[0] for part in table.parts})
     present = {

@@ -129,6 +129,7 @@ def write_table_list(
     *,
     inputs: str = "",
     fact: Mapping[str, Any] | None = None,
+    statuses: Mapping[str, int] | None = None,
 ) -> int:
     """Declare which parts table `kind` consists of; readers look here and nowhere else.
 
@@ -140,6 +141,7 @@ def write_table_list(
         inputs: says what the parts were made from; another one makes a new version, so that who
             remembers a version learns that parts of the same names have other rows now.
         fact: of a fact table alone: which one of its kind this is (`selector.tables.facts`).
+        statuses: of the scores table alone: how many rows of each status it has, if that is known.
 
     Returns:
         The version that now holds, counted from 1.
@@ -158,6 +160,7 @@ def write_table_list(
             "schema_version": SCHEMA_VERSION,
             "inputs": inputs,
             **({} if fact is None else {"fact": dict(fact)}),
+            **({} if statuses is None else {"statuses": dict(statuses)}),
             "parts": relative,
         }
         data = (json.dumps(content, indent=1) + "\n").encode()
