@@ -102,7 +102,7 @@ def dataset(layout: RunLayout, kind: str, *, version: int | None = None) -> ds.D
     table = read_table_list(layout, kind, version)
     if not table.parts:
         raise UsageError(f"table {kind} of {layout.root} has no parts yet: score the pool first")
-    check_present(layout, table)
+    _check_present(layout, table)
     return open_parts(kind, table.parts)
 
 
@@ -215,7 +215,7 @@ def _no_table(layout: RunLayout, kind: str, known: list[str]) -> str:
     )
 
 
-def check_present(layout: RunLayout, table: TableList) -> None:
+def _check_present(layout: RunLayout, table: TableList) -> None:
     """A missing part is told at once and by name: a scan would stop in the middle."""
     directories = sorted({part.rsplit("/", 1)[0] for part in table.parts})
     present = {
