@@ -15,7 +15,7 @@ app = typer.Typer()
 @app.command(
     epilog=example(
         "coursepack map run/ --selection top600k",
-        "coursepack map run/ --method umap --points 20000 --name small",
+        "coursepack map run/ --method umap --originals cifar10-train/ --name with_originals",
     )
 )
 def map(
@@ -39,6 +39,14 @@ def map(
         int,
         typer.Option("--points", metavar="N", min=5, max=100_000, help="Images drawn at most."),
     ] = 100_000,
+    originals: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--originals",
+            metavar="POOL",
+            help="Shards of images that the teacher was trained on, drawn as well; repeatable.",
+        ),
+    ] = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="A name for this map in queries.")
     ] = "",
@@ -62,16 +70,18 @@ def map(
                 features=features,
                 selections=selection or (),
                 points=points,
+                originals=originals or (),
                 name=name,
                 seed=seed,
                 on_progress=on_progress,
             )
         for warning in result.warnings:
             output.say(f"warning: {warning}")
+        more = f" and {result.num_originals:,} original images" if result.num_originals else ""
         output.finish(
             result,
             text=[
                 f"map {result.fact_id}: {result.num_drawn:,} of {result.num_scored:,} scored "
-                f"images{'' if result.written else ', there already'}"
+                f"images{more}{'' if result.written else ', there already'}"
             ],
         )

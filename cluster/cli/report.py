@@ -29,6 +29,14 @@ def report(
         list[str] | None,
         typer.Option("--student", metavar="DIR", help="Show how a student trained; repeatable."),
     ] = None,
+    with_map: Annotated[
+        bool | None,
+        typer.Option(
+            "--map/--no-map",
+            help="Make a map if there is none, or leave it out; shown if it is there.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="FILE", help="The HTML file; in the run's report folder."),
@@ -41,14 +49,17 @@ def report(
         from cluster.verbs.report import report as run_report
 
         warnings: list[str] = []
-        path = run_report(
-            run,
-            selection=selection,
-            compare=compare,
-            students=student or (),
-            out=out,
-            on_warning=warnings.append,
-        )
+        with output.progress() as on_progress:
+            path = run_report(
+                run,
+                selection=selection,
+                compare=compare,
+                students=student or (),
+                with_map=with_map,
+                out=out,
+                on_warning=warnings.append,
+                on_progress=on_progress,
+            )
         for warning in warnings:
             output.say(f"warning: {warning}")
         output.finish({"report": path, "warnings": warnings}, text=[f"report: {path}"])

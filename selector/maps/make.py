@@ -1,6 +1,7 @@
 """Making the map of a run: sample, features, coordinates, and the fact table that holds them.
 
 facts/map/<id>/<part>.parquet       x, y of every row of the scores; null where it is not drawn
+facts/map/<id>/originals.parquet    original images, if there are any
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from selector.maps.embed import LEAST_POINTS, Method, check_method, embed, settings
 from selector.maps.nearest import backend
+from selector.maps.originals import FILE_NAME, Originals, originals_table, read_originals
 from selector.maps.sample import draw_rows
 from selector.tables.connection import connect
 from selector.tables.facts import (
@@ -48,7 +50,7 @@ class MapResult:
 
     Attributes:
         fact_id, name, method: which it is.
-        num_drawn: images of the pool that have a place.
+        num_drawn: images of the pool that have a place; `num_originals` original images.
         num_scored: images of the pool that have scores.
         without_features: images of the sample that have no usable features.
         written: False if the same map was there already.
@@ -58,6 +60,7 @@ class MapResult:
     name: str
     method: str
     num_drawn: int
+    num_originals: int
     num_scored: int
     without_features: int
     written: bool
@@ -71,6 +74,7 @@ def make_map(
     features: str | None = None,
     selections: Sequence[str] = (),
     points: int = MAX_POINTS,
+    originals: Sequence[str] = (),
     name: str = "",
     seed: int = 0,
     on_step: OnStep | None = None,
@@ -87,6 +91,7 @@ def make_map(
         selections: of a pool that is too large, each combination of these is drawn as far as it
             has images, so that a small selection is seen as well.
         points: images of the pool drawn at most.
+        originals: shards of images that the teacher was trained on, drawn beside the pool.
         name: of the map, to be told from others of the run.
 
     Raises:
@@ -106,9 +111,11 @@ def make_map(
         (num_scored,) = sql.sql("SELECT count(*) FROM scores WHERE status = 'ok'").fetchall()[0]
     tell(0, 1, f"reading the features of {len(rows):,} images")
     drawn, vectors = _vectors(fact, rows)
+    found = _originals(layout, fact, originals, seed, tell)
     made_from = {
         "features": fact.fact_id,
         "rows": hashlib.sha256(drawn.tobytes() + vectors.tobytes()).hexdigest(),
+        "originals": hashlib.sha256(found.vectors.tobytes()).hexdigest() if found else None,
         "method": method,
         "settings": settings(method),
         "seed": seed,
@@ -120,24 +127,30 @@ def make_map(
         parts: Sequence[str] = known[-1].table.parts
         about = dict(known[-1].about)
     else:
+        everything = np.concatenate([vectors, found.vectors]) if found else vectors
         places = embed(
-            vectors,
+            everything,
             method=method,
             seed=seed,
             on_step=lambda done, total: tell(done, total, ""),
         )
-        parts = list(_write_parts(layout, fact_id, drawn, places))
+        parts = list(_write_parts(layout, fact_id, drawn, places[: len(drawn)]))
         about = {**made_from, "drawn": len(drawn), "selections": list(selections)}
+        if found:
+            uri = storage.join(layout.root, "facts", "map", fact_id, FILE_NAME)
+            write_part(uri, originals_table(found, places[len(drawn) :]))
+            about["original_images"] = len(found.keys)
     declared = write_fact_table(layout, "map", fact_id, parts, about=about, name=name)
     return MapResult(
         fact_id=fact_id,
         name=declared.name,
         method=method,
         num_drawn=len(drawn),
+        num_originals=len(found.keys) if found else 0,
         num_scored=int(num_scored),
         without_features=len(rows) - len(drawn),
         written=not known,
-        warnings=tuple(_warnings(len(rows) - len(drawn))),
+        warnings=tuple(_warnings(len(rows) - len(drawn), found)),
     )
 
 
@@ -150,6 +163,13 @@ def map_schema() -> pa.Schema:
             column("y", pa.float32(), "vertical place; null where the image is not drawn"),
         ],
     )
+
+
+def originals_file(layout: RunLayout, fact: FactTable) -> str | None:
+    """Where the original images of a map are, None if it has none."""
+    if not fact.about.get("original_images"):
+        return None
+    return storage.join(layout.root, "facts", "map", fact.fact_id, FILE_NAME)
 
 
 def _vectors(
@@ -170,6 +190,15 @@ def _vectors(
             f"needs at least {LEAST_POINTS}"
         )
     return found, np.concatenate(vectors)
+
+
+def _originals(
+    layout: RunLayout, fact: FactTable, uris: Sequence[str], seed: int, tell: OnStep
+) -> Originals | None:
+    if not uris:
+        return None
+    tell(0, 1, f"features of original images in {len(uris):,} shards")
+    return read_originals(layout, uris, features_id=fact.fact_id, seed=seed)
 
 
 def _write_parts(
@@ -198,9 +227,12 @@ def _versions(method: str) -> dict[str, Any]:
     return {package: version(package)}
 
 
-def _warnings(without_features: int) -> Iterator[str]:
+def _warnings(without_features: int, originals: Originals | None) -> Iterator[str]:
     if without_features:
         yield (
             f"{without_features:,} scored image{'s'[: without_features != 1]} without usable "
             "features: not drawn"
         )
+    if originals and originals.num_bad:
+        several = "s"[: originals.num_bad != 1]
+        yield f"{originals.num_bad:,} original image{several} cannot be decoded: not drawn"

@@ -77,12 +77,13 @@ def make_atlas(tiles: Sequence[Pixels | None], side: int) -> Atlas:
             padding = ((0, side - height), (0, side - width), (0, 0))
             sheet[top : top + side, left : left + side] = np.pad(tile, padding, mode="edge")
             sizes[first + number] = (width, height)
-        sheets.append(_jpeg(sheet))
+        sheets.append(_jpeg(sheet, side))
     return Atlas(side, sizes, tuple(sheets))
 
 
-def _jpeg(pixels: Pixels) -> str:
+def _jpeg(pixels: Pixels, side: int) -> str:
     buffer = io.BytesIO()
     # Colour at full resolution where blocks of 16 pixels would mix that of neighbouring tiles.
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY, subsampling="4:4:4")
+    subsampling = "4:4:4" if side % 16 else "4:2:0"
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY, subsampling=subsampling)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

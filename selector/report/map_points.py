@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from selector.maps.make import originals_file
 from selector.maps.strata import allocate, row_hash
 from selector.report.map_columns import NOTHING, Categories, Column, column_of
 from selector.report.source import Source
@@ -208,8 +209,8 @@ def _longest(rows: pa.Table) -> int:
 
 
 def _originals(source: Source, fact: FactTable) -> pa.Table:
-    uri = storage.join(source.layout.root, "facts", "map", fact.fact_id, "originals.parquet")
-    if not fact.about.get("original_images"):
+    uri = originals_file(source.layout, fact)
+    if uri is None:
         return pa.table(
             {
                 "key": pa.array([], pa.string()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ def report(
     *,
     compare: str | None = None,
     students: Sequence[str] = (),
+    leave_out: Collection[str] = (),
     on_warning: Callable[[str], None] | None = None,
 ) -> str:
     """Write the report of a selection: one self-contained HTML file.
@@ -51,6 +52,7 @@ def report(
         out: The file to write; None = report/<selection>.html in the run.
         compare: Another selection, to show what only one of the two has.
         students: Folders written by `coursepack distill`, to show how these students trained.
+        leave_out: names of panels.
         on_warning: Called with each reason why images cannot be shown.
 
     Returns:
@@ -62,7 +64,11 @@ def report(
             be read is told in the page instead.
     """
     with open_source(run, selection, compare=compare, students=students) as source:
-        gathered = [(panel, data) for panel in PANELS if (data := panel.gather(source)) is not None]
+        gathered = [
+            (panel, data)
+            for panel in PANELS
+            if panel.name not in leave_out and (data := panel.gather(source)) is not None
+        ]
         rows = {row for panel, data in gathered for row in panel.pictures(data)}
         tiles = next(
             (found for panel, data in gathered if (found := panel.tiles(data)).row_ids), Tiles()

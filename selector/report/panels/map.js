@@ -6,12 +6,14 @@
   const context = canvas.getContext("2d", { alpha: false });
   const overlay = over.getContext("2d");
   const view = MapView.make();
-  const order = MapRaster.shuffled(data.n);
+  const shuffled = MapRaster.shuffled(data.n);
   const pictures = MapPictures.make(data, () => { refresh(); list.redraw(); card(current); });
-  const list = MapList.make(data, pictures, () => refresh());
+  const list = MapList.make(data, pictures, () => { outline = null; refresh(); });
   const CLOSE = 150; // points in view from which on their pictures are shown in place
+  const MOST_RINGS = 400; // of more points in the list only the lasso is drawn
   let look = MapColours.theme();
   let column = data.columns[0], counts = [], paint = null, highlighted = new Set(), lit = null;
+  let order = shuffled, outline = null;
   let current = -1, lasso = null, lassoing = false, ratio = 1, waiting = false;
 
   // ---- drawing -------------------------------------------------------------------------------
@@ -31,7 +33,7 @@
     const started = performance.now();
     MapRaster.draw(context, data, {
       order, lit, k: view.scale * ratio, left: view.left, top: view.top,
-      radius: radius() * ratio, palette: paint.palette, index: paint.index, back: look.back,
+      radius: radius() * ratio, back: look.back, ...paint,
     });
     drawOver();
     // For whoever measures: how long the script took for the last frame, milliseconds.
@@ -45,18 +47,21 @@
     if (data.tile && view.zoom > 1.5 && seen.length <= CLOSE) seen.forEach(drawPicture);
     overlay.lineWidth = 1.5;
     overlay.strokeStyle = MapColours.css(look.ink);
-    for (const i of list.members()) ring(i, radius() + 2);
+    if (list.size <= MOST_RINGS) for (const i of list.members()) ring(i, radius() + 2);
     overlay.lineWidth = 2.5;
     if (current >= 0) ring(current, radius() + 5);
-    if (lasso && lasso.length > 1) {
-      overlay.lineWidth = 1.5;
-      overlay.setLineDash([5, 4]);
-      overlay.beginPath();
-      lasso.forEach(([x, y], at) => overlay[at ? "lineTo" : "moveTo"](x, y));
-      overlay.closePath();
-      overlay.stroke();
-      overlay.setLineDash([]);
-    }
+    if (lasso) drawLasso(lasso);
+    else if (outline) drawLasso(outline.map(([x, y]) => view.toStage(x, y)));
+  }
+
+  function drawLasso(polygon) {
+    overlay.lineWidth = 1.5;
+    overlay.setLineDash([5, 4]);
+    overlay.beginPath();
+    polygon.forEach(([x, y], at) => overlay[at ? "lineTo" : "moveTo"](x, y));
+    overlay.closePath();
+    overlay.stroke();
+    overlay.setLineDash([]);
   }
 
   function drawPicture(i) {
@@ -98,6 +103,7 @@
       for (const code of column.codes) if (code !== MapData.NOTHING) counts[code]++;
     }
     paint = MapColours.paint(column, counts, look);
+    order = MapRaster.rareOnTop(shuffled, column, counts);
   }
 
   function highlight() {
@@ -120,7 +126,8 @@
       button.type = "button";
       button.setAttribute("aria-pressed", String(highlighted.has(k)));
       const swatch = document.createElement("i");
-      swatch.style.background = MapColours.css(paint.palette[k]);
+      swatch.style.borderColor = MapColours.css(paint.palette[k]);
+      if (!paint.hollow[k]) swatch.style.background = MapColours.css(paint.palette[k]);
       const count = document.createElement("small");
       count.textContent = counts[k].toLocaleString("en");
       button.append(swatch, name, " ", count);
@@ -255,7 +262,10 @@
     if (lasso) {
       const polygon = lasso.map(([px, py]) => view.toMap(px, py));
       lasso = null;
-      if (polygon.length > 2) list.take(MapView.inside(data, polygon, lit), event.shiftKey);
+      if (polygon.length > 2) {
+        list.take(MapView.inside(data, polygon, lit), event.shiftKey);
+        outline = polygon;
+      }
       byId("map-status").textContent = `${list.size.toLocaleString("en")} images in the list`;
       refresh();
     } else if (moved < 4 && event.type === "pointerup") {

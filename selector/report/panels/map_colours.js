@@ -42,33 +42,36 @@ const MapColours = (() => {
     return span > 0 ? (f(value) - f(column.low)) / span : 0.5;
   }
 
-  /** Colours of the categories, the most frequent first to get one of their own. */
+  /** [colour, hollow] of each category: the most frequent first, each colour filled, then hollow. */
   function ofCategories(column, counts, look) {
+    const filled = (rgb) => [rgb, false];
     if (column.name === "selection") {
       const [blue, orange, green, , , red] = look.series;
       const known = column.names.length > 3
         ? [look.pool, blue, orange, green, red]
         : [look.pool, look.selected, red];
-      return column.names.map((_, k) => known[k]);
+      return column.names.map((_, k) => filled(known[k]));
     }
     if (column.names.length === 2 && column.names[0] === "true" && column.names[1] === "false") {
-      return [look.series[5], look.pool];
+      return [look.series[5], look.pool].map(filled);
     }
     const ranked = column.names.map((_, k) => k).sort((a, b) => counts[b] - counts[a] || a - b);
-    const colours = column.names.map(() => look.pool);
-    ranked.slice(0, SERIES).forEach((k, rank) => { colours[k] = look.series[rank]; });
-    return colours;
+    const kinds = column.names.map(() => filled(look.pool));
+    ranked.slice(0, 2 * SERIES).forEach((k, rank) => {
+      kinds[k] = [look.series[rank % SERIES], rank >= SERIES];
+    });
+    return kinds;
   }
 
   const NUM_SHADES = 64;
 
-  /** {palette: [[r, g, b], ...], index: one palette position a point}. */
+  /** {palette: [[r, g, b], ...], hollow: [bool, ...], index: one palette position a point}. */
   function paint(column, counts, look) {
     if (column.kind === "category") {
-      const palette = [...ofCategories(column, counts, look), look.pool];
-      const last = palette.length - 1;
+      const kinds = [...ofCategories(column, counts, look), [look.pool, false]];
+      const last = kinds.length - 1;
       const index = Uint8Array.from(column.codes, (k) => (k === MapData.NOTHING ? last : k));
-      return { palette, index };
+      return { palette: kinds.map(([rgb]) => rgb), hollow: kinds.map(([, ring]) => ring), index };
     }
     const palette = Array.from({ length: NUM_SHADES }, (_, i) =>
       scale(i / (NUM_SHADES - 1), look.dark));
@@ -78,7 +81,7 @@ const MapColours = (() => {
       const at = Math.floor(share(column, value) * NUM_SHADES);
       return Math.min(Math.max(at, 0), NUM_SHADES - 1);
     });
-    return { palette, index };
+    return { palette, hollow: palette.map(() => false), index };
   }
 
   const css = (rgb) => `rgb(${rgb.join(" ")})`;

@@ -1,12 +1,14 @@
 /* Points to pixels: round, smooth dots written straight into an image, some milliseconds for 50,000. */
 const MapRaster = (() => {
-  /** Offsets and coverage (0..1) of the pixels of a disc. */
-  function disc(radius) {
+  /** Offsets and coverage (0..1) of the pixels of a disc, or of a ring as wide. */
+  function disc(radius, hollow) {
     const reach = Math.ceil(radius + 0.5);
     const dots = [];
     for (let dy = -reach; dy <= reach; dy++) {
       for (let dx = -reach; dx <= reach; dx++) {
-        const cover = Math.min(Math.max(radius + 0.5 - Math.hypot(dx, dy), 0), 1);
+        const away = Math.hypot(dx, dy);
+        let cover = Math.min(Math.max(radius + 0.5 - away, 0), 1);
+        if (hollow) cover *= Math.min(Math.max(away - radius * 0.62 + 0.5, 0), 1);
         if (cover > 0.02) dots.push([dx, dy, cover]);
       }
     }
@@ -22,16 +24,19 @@ const MapRaster = (() => {
    * order: which points, the last on top. place(i) -> [x, y] in pixels is inlined: k, left, top.
    * dimmed(i): a point that is not highlighted; those are drawn first and faint.
    */
-  function draw(context, data, { order, k, left, top, radius, palette, index, lit, back }) {
+  function draw(context, data, { order, k, left, top, radius, palette, hollow, index, lit, back }) {
     const { width, height } = context.canvas;
     const image = context.createImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
     pixels.fill(pack(back));
-    const dots = disc(radius);
+    // A ring needs some room for its hole.
+    const shapes = [disc(radius, false), disc(Math.max(radius * 1.2, radius + 0.7), true)];
+    const shape = hollow.map((ring) => shapes[Number(ring)]);
     const strong = palette.map(pack);
     const faint = palette.map((rgb) => pack(mix(back, rgb, 0.16)));
-    const edge = Math.ceil(radius) + 1;
+    const edge = Math.ceil(radius * 1.2) + 2;
     const stamp = (i, colour) => {
+      const dots = shape[index[i]];
       const x = Math.round((data.x[i] - left) * k);
       const y = Math.round((data.y[i] - top) * k);
       if (x < edge || y < edge || x >= width - edge || y >= height - edge) return;
@@ -66,5 +71,15 @@ const MapRaster = (() => {
     return order;
   }
 
-  return { draw, shuffled };
+  /** The same points, those of rare categories last, so that they lie on top. */
+  function rareOnTop(order, column, counts) {
+    if (column.kind !== "category") return order;
+    const size = (i) => (column.codes[i] === MapData.NOTHING ? Infinity : counts[column.codes[i]]);
+    return Uint32Array.from([...order].sort((a, b) => {
+      const one = size(a), other = size(b);
+      return one === other ? 0 : one > other ? -1 : 1;
+    }));
+  }
+
+  return { draw, shuffled, rareOnTop };
 })();
