@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from cluster.execution import Plan
@@ -101,17 +102,24 @@ def parts_without_features(run: Run, plan: FeaturePlan) -> list[Marker]:
 def feature_tasks(run: Run, plan: FeaturePlan, entries: Sequence[ShardEntry]) -> list[ScoreTask]:
     """One task for every part that has scores but no features, and whose shard is there."""
     there = {entry.shard_id: entry for entry in entries}
-    return [
-        ScoreTask(
-            shard=there[int(marker.part[:8])],
-            start=int(marker.part[9:17]),
-            run=run.root,
-            facts_only=True,
-            version=marker.version,
-        )
-        for marker in parts_without_features(run, plan)
-        if int(marker.part[:8]) in there
-    ]
+    starts = sorted(_place(part) for part in run.ledger.listing())
+    following = dict(pairwise(starts))
+    tasks = []
+    for marker in parts_without_features(run, plan):
+        shard, start = place = _place(marker.part)
+        after, stop = following.get(place, (-1, 0))
+        if shard in there:
+            tasks.append(
+                ScoreTask(
+                    shard=there[shard],
+                    start=start,
+                    stop=stop if after == shard else None,
+                    run=run.root,
+                    facts_only=True,
+                    version=marker.version,
+                )
+            )
+    return tasks
 
 
 def commit_features(run: Run, plan: FeaturePlan, name: str) -> None:
@@ -243,6 +251,11 @@ def _known_name(layout: RunLayout, fact_id: str) -> str:
     """A later call without a name keeps that of the first."""
     names = [fact.name for fact in fact_tables(layout, KIND) if fact.fact_id == fact_id]
     return names[0] if names else ""
+
+
+def _place(part: str) -> tuple[int, int]:
+    """(shard_id, first index) of a part, from its name."""
+    return int(part[:8]), int(part[9:17])
 
 
 def _same_input(scored: Marker, have: PartMarkers) -> bool:

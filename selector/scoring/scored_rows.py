@@ -7,11 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from selector.scoring.rows import RowBatch
 from selector.scoring.task import ScoreTask
 from selector.tables.layout import RunLayout, versioned
+from selector.tables.read import dataset
 from selector.tables.run_files import read_parquet
+from selector.tables.schema import row_id
 from shards import storage
 from shards.errors import StorageError
 
@@ -25,13 +28,11 @@ class ScoredRows:
 
     Raises:
         StorageError: the part is missing or damaged.
+        UsageError: the run has no scores.
     """
 
     def __init__(self, task: ScoreTask) -> None:
-        uri = RunLayout(task.run).scores_part(versioned(task.name, task.version))
-        columns = ["index", "key", "status", "content_hash"]
-        cure = "remove its marker from the ledger and run the same score command again"
-        table = read_parquet(uri, cure=cure, columns=columns)
+        table = _read(task)
         self._shard = task.shard.uri
         self._next = task.start
         self._start = task.start
@@ -75,3 +76,23 @@ class ScoredRows:
             "file back, or score into a new --out",
             retriable=False,
         )
+
+
+def _read(task: ScoreTask) -> pa.Table:
+    """Rows of the task's range: from its part, or from the larger file that took its place."""
+    columns = ["index", "key", "status", "content_hash"]
+    layout = RunLayout(task.run)
+    uri = layout.scores_part(versioned(task.name, task.version))
+    if storage.exists(uri):
+        cure = "remove its marker from the ledger and run the same score command again"
+        return read_parquet(uri, cure=cure, columns=columns)
+    shard = task.shard.shard_id
+    end = row_id(shard + 1, 0) if task.stop is None else row_id(shard, task.stop)
+    wanted = (ds.field("row_id") >= row_id(shard, task.start)) & (ds.field("row_id") < end)
+    table = dataset(layout, "scores").to_table(columns=columns, filter=wanted)
+    if not len(table):
+        raise StorageError(
+            f"{uri} is missing, and no listed part has its rows; remove its marker from "
+            f"{layout.ledger_dir} and run the same score command again"
+        )
+    return table

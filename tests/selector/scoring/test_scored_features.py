@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -15,13 +16,15 @@ from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import FeaturePlan, choose_taps, make_feature_plan
 from selector.scoring.shard_scorer import ScoreTask, ShardScorer
 from selector.scoring.spec import ScoreSpec
+from selector.tables.layout import RunLayout
 from selector.tables.vectors import decode_vectors
+from selector.tables.write import write_part, write_table_list
 from selector.teachers.load import load_teacher
 from selector.teachers.runtime import Answer, EagerRuntime
 from selector.teachers.stage_features import Stage
 from selector.teachers.zoo import default_preprocessing
 from shards.decode import decode
-from shards.errors import StorageError
+from shards.errors import StorageError, UsageError
 from shards.manifest import ShardEntry
 from tests.support.images import TEXT, jpeg, picture, png
 from tests.support.models import tiny_model, tiny_teacher
@@ -177,9 +180,33 @@ def test_another_shard_than_was_scored_is_refused(
     assert not part.exists()
 
 
+def test_rows_are_found_in_a_larger_file_that_took_the_place_of_the_part(
+    scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    layout = RunLayout(str(tmp_path))
+    first = scorer.score(task(shard, tmp_path, stop=16)).paths
+    second = scorer.score(task(shard, tmp_path, start=16)).paths
+    tables = [pq.read_table(path) for path in (first[0], second[0])]
+    both = pa.concat_tables(tables).unify_dictionaries()
+    larger = layout.scores_part("00000002-00000000~2")
+    write_part(larger, both.cast(tables[0].schema))
+    write_table_list(layout, "scores", [larger])
+    expected = [Path(paths[2]).read_bytes() for paths in (first, second)]
+    for path in (first[0], second[0], first[2], second[2]):
+        Path(path).unlink()
+    scorer.score(task(shard, tmp_path, stop=16, facts_only=True))
+    scorer.score(task(shard, tmp_path, start=16, facts_only=True))
+    assert [Path(paths[2]).read_bytes() for paths in (first, second)] == expected
+
+
 def test_features_need_the_score_part(scorer: ShardScorer, shard: str, tmp_path: Path) -> None:
-    with pytest.raises(StorageError):
+    with pytest.raises(UsageError, match="no tables"):
         scorer.score(task(shard, tmp_path, facts_only=True))
+    scorer.score(task(shard, tmp_path, stop=16))
+    layout = RunLayout(str(tmp_path))
+    write_table_list(layout, "scores", [layout.scores_part("00000002-00000000")])
+    with pytest.raises(StorageError, match=r"00000002-00000016\.parquet is missing"):
+        scorer.score(task(shard, tmp_path, start=16, facts_only=True))
 
 
 class Breaks:
