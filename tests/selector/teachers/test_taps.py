@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -69,3 +70,12 @@ def test_other_networks_are_told_to_name_their_modules() -> None:
 def test_a_model_in_a_file_has_outputs_only() -> None:
     with pytest.raises(UsageError, match=r"only the outputs can be read.*torchvision"):
         default_taps("file:model.onnx", nn.Identity())
+
+
+def test_the_documents_list_every_rule() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "features.md").read_text()
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
+    assert list(rows) == [f"`{pattern}`" for pattern, _ in RULES]
+    for pattern, paths in RULES:
+        listed = re.findall(r"`([^`]+)`", rows[f"`{pattern}`"].split("|")[2])
+        assert callable(paths) or listed == paths.split()
