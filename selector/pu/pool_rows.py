@@ -149,6 +149,10 @@ class FeatureRows:
         mean = total / count
         self.mean_D = mean.astype(np.float32)
         variance = np.maximum(0, squares / count - mean**2)
+        if self._fact.about.get("mode") == "pca":
+            # One scale for all components: each by its own would make the last, which are mostly
+            # noise, as loud as the first (benchmarks/pca_loss.py).
+            variance = np.full_like(variance, variance.mean())
         self.deviation_D = np.sqrt(variance).astype(np.float32)
         ids = np.concatenate(held_ids)
         order = np.argsort(ids)

@@ -117,7 +117,7 @@ def make_feature_plan(
 
 def basis_uri(layout: RunLayout, full: FeaturePlan, dim: int) -> str:
     """Where a run keeps the map to `dim` components of some features."""
-    key = make_fact_id({"features": full.fact_id, "pca": dim})
+    key = make_fact_id({"features": full.fact_id, "pca": dim, "of": "standardised"})
     return storage.join(layout.root, "facts", KIND, f"{key}.pca.safetensors")
 
 

@@ -1,5 +1,8 @@
 """Principal components of features: fitted once on a sample, then a fixed linear map.
 
+Features are divided by their standard deviation first: stages differ by orders of magnitude, and
+the largest numbers are not those that tell images apart.
+
 Legend: n = images of the sample, S = features, D = components kept.
 """
 
@@ -16,6 +19,9 @@ import safetensors.numpy
 from shards import atomic, storage
 from shards.errors import StorageError, UsageError
 
+FLOOR = 0.01
+"""Smallest deviation, as a share of the root mean square of all."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pca:
@@ -23,10 +29,11 @@ class Pca:
 
     Attributes:
         mean: (S,) float32.
-        components: (D, S) float32, orthonormal rows, in order of falling variance; the largest
-            number of each row is positive, so that equal data give an equal basis.
+        components: (D, S) float32, in order of falling variance: orthonormal rows, divided by the
+            deviation of each feature. The largest number of each row is positive before that, so
+            that equal data give an equal basis.
         variance: (D,) float64, variance along each component.
-        total_variance: of all S features.
+        total_variance: of all S features, each divided by its deviation.
         rows: n that it was fitted on.
     """
 
@@ -47,13 +54,20 @@ class Pca:
         return hashlib.sha256(self.mean.tobytes() + self.components.tobytes()).hexdigest()
 
     def project(self, features_nS: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """(n, S) -> (n, D): components of what differs from the mean, in float32."""
+        """(n, S) -> (n, D): components of what differs from the mean, in float32.
+
+        Their lengths are those of the standardised features: to scale each component by its own
+        deviation would make the last, which are mostly noise, as loud as the first.
+        """
         centred: npt.NDArray[np.float32] = features_nS.astype(np.float32) - self.mean
         return np.matmul(centred, self.components.T, dtype=np.float32)
 
 
 def fit_pca(features_nS: npt.NDArray[np.floating], dim: int) -> Pca:
-    """The `dim` directions of largest variance, from the covariance in float64.
+    """The `dim` directions of largest variance of standardised features, in float64.
+
+    A deviation below a hundredth of the root mean square of all counts as that: a feature that is
+    nearly always the same must not drown the others on the one image where it is not.
 
     Args:
         features_nS: (n, S) finite, n >= 2.
@@ -74,13 +88,19 @@ def fit_pca(features_nS: npt.NDArray[np.floating], dim: int) -> Pca:
     for begin in range(0, rows, 4096):  # a float64 copy of a slice, never of the whole
         centred = features_nS[begin : begin + 4096] - mean_S
         moment_SS += centred.T @ centred
-    values, vectors = np.linalg.eigh(moment_SS / (rows - 1))
+    covariance_SS = moment_SS / (rows - 1)
+    spread_S = np.diag(covariance_SS)
+    floor = FLOOR * np.sqrt(spread_S.mean())
+    deviation_S = np.maximum(np.sqrt(spread_S), floor) if floor else np.ones(width)
+    values, vectors = np.linalg.eigh(covariance_SS / np.outer(deviation_S, deviation_S))
     components_DS = vectors[:, ::-1][:, :dim].T
     largest = np.abs(components_DS).argmax(axis=1)
     signs = np.sign(components_DS[np.arange(dim), largest])
     return Pca(
         mean=mean_S.astype(np.float32),
-        components=np.ascontiguousarray(components_DS * signs[:, None], dtype=np.float32),
+        components=np.ascontiguousarray(
+            components_DS * signs[:, None] / deviation_S, dtype=np.float32
+        ),
         variance=np.maximum(values[::-1][:dim], 0),
         total_variance=float(np.maximum(values, 0).sum()),
         rows=rows,

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -87,3 +88,13 @@ def test_nan_is_refused_by_row(tmp_path: Path) -> None:
         UsageError, match=r"NaN or infinite values in 1 rows of .* row_id 4294967303"
     ):
         FeatureRows(broken)
+
+
+def test_principal_components_share_one_scale(pool: Pool) -> None:
+    plain = FeatureRows(pool.features)
+    about = {**pool.features.about, "mode": "pca"}
+    reduced = FeatureRows(replace(pool.features, about=about))
+    assert np.ptp(plain.deviation_D) > 0
+    expected = np.sqrt((plain.deviation_D.astype(float) ** 2).mean())
+    assert np.allclose(reduced.deviation_D, expected)
+    assert np.array_equal(reduced.mean_D, plain.mean_D)

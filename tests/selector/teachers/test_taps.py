@@ -74,7 +74,9 @@ def test_a_model_in_a_file_has_outputs_only() -> None:
 
 def test_the_documents_list_every_rule() -> None:
     text = (Path(__file__).parents[3] / "docs" / "features.md").read_text()
-    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
+    rows = {
+        line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")
+    }
     assert list(rows) == [f"`{pattern}`" for pattern, _ in RULES]
     for pattern, paths in RULES:
         listed = re.findall(r"`([^`]+)`", rows[f"`{pattern}`"].split("|")[2])
