@@ -16,6 +16,7 @@ from cluster.ledger import Ledger, Marker, short_hash
 from cluster.pca_sample import find_pca
 from cluster.runs import Run
 from cluster.score_stage import ScoreStage
+from cluster.surveys import Divisions
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import KIND, FeaturePlan, choose_taps, make_feature_plan
 from selector.scoring.task import ScoreTask
@@ -96,10 +97,12 @@ def prepare_features(
 def parts_without_features(run: Run, plan: FeaturePlan) -> list[Marker]:
     """Scored parts that have no features of this plan yet, in order."""
     scored, have = run.ledger.listing(), features_ledger(run.layout, plan.fact_id).listing()
-    return [scored[part] for part in sorted(scored) if not _same_input(scored[part], have)]
+    return [scored[part] for part in sorted(scored) if not _is_done(scored[part], have)]
 
 
-def feature_tasks(run: Run, plan: FeaturePlan, entries: Sequence[ShardEntry]) -> list[ScoreTask]:
+def feature_tasks(
+    run: Run, plan: FeaturePlan, entries: Sequence[ShardEntry], divisions: Divisions
+) -> list[ScoreTask]:
     """One task for every part that has scores but no features, and whose shard is there."""
     there = {entry.shard_id: entry for entry in entries}
     starts = sorted(_place(part) for part in run.ledger.listing())
@@ -108,17 +111,21 @@ def feature_tasks(run: Run, plan: FeaturePlan, entries: Sequence[ShardEntry]) ->
     for marker in parts_without_features(run, plan):
         shard, start = place = _place(marker.part)
         after, stop = following.get(place, (-1, 0))
-        if shard in there:
-            tasks.append(
-                ScoreTask(
-                    shard=there[shard],
-                    start=start,
-                    stop=stop if after == shard else None,
-                    run=run.root,
-                    facts_only=True,
-                    version=marker.version,
-                )
+        if shard not in there:
+            continue
+        division = divisions.get(shard)
+        tasks.append(
+            ScoreTask(
+                shard=there[shard],
+                start=start,
+                stop=stop if after == shard else None,
+                run=run.root,
+                facts_only=True,
+                version=marker.version,
+                survey="" if division is None else division.uri,
+                pieces=1 if division is None else division.count,
             )
+        )
     return tasks
 
 
@@ -137,13 +144,13 @@ def retire_stale(run: Run) -> None:
 
 def _declare(run: Run, fact_id: str, about: Mapping[str, Any], name: str) -> None:
     scored, have = run.ledger.listing(), features_ledger(run.layout, fact_id).listing()
-    done = {part: have[part] for part in scored if _same_input(scored[part], have)}
+    done = {part: have[part] for part in scored if _same_bytes(scored[part], have)}
     if done:
         write_fact_table(
             run.layout,
             KIND,
             fact_id,
-            [run.layout.facts_part(KIND, fact_id, part) for part in done],
+            [run.layout.facts_part(KIND, fact_id, marker.scores_name) for marker in done.values()],
             about=about,
             name=name,
             inputs=short_hash(" ".join(sorted(marker.file_name for marker in done.values()))),
@@ -169,7 +176,7 @@ def report_features(run: Run, plan: FeaturePlan, spec: FeatureSpec) -> FeatureRe
     markers = [
         marker
         for marker in features_ledger(run.layout, plan.fact_id).read()
-        if marker.part in scored and _same_input(scored[marker.part], {marker.part: marker})
+        if marker.part in scored and _is_done(scored[marker.part], {marker.part: marker})
     ]
 
     def total(counter: str) -> int:
@@ -222,7 +229,7 @@ def lagging_features(run: Run) -> list[str]:
     warnings = []
     for fact in fact_tables(run.layout, KIND):
         have = features_ledger(run.layout, fact.fact_id).listing()
-        missing = sum(not _same_input(marker, have) for marker in scored.values())
+        missing = sum(not _is_done(marker, have) for marker in scored.values())
         if missing:
             pca = f"pca:{fact.about.get('dim')}"
             mode = "full" if fact.about.get("mode") == "full" else pca
@@ -258,9 +265,12 @@ def _place(part: str) -> tuple[int, int]:
     return int(part[:8]), int(part[9:17])
 
 
-def _same_input(scored: Marker, have: PartMarkers) -> bool:
-    """Whether the features of a part were made of the bytes that its scores were made of."""
+def _same_bytes(scored: Marker, have: PartMarkers) -> bool:
+    """Whether a part has features of the bytes that its scores were made of."""
     marker = have.get(scored.part)
-    if marker is None:
-        return False
-    return (marker.etag, marker.version) == (scored.etag, scored.version)
+    return marker is not None and marker.etag == scored.etag
+
+
+def _is_done(scored: Marker, have: PartMarkers) -> bool:
+    """Whether its features are those of its newest version too: rows may have been mended."""
+    return _same_bytes(scored, have) and have[scored.part].version == scored.version

@@ -147,7 +147,8 @@ def score(
             if retry_failed:
                 tasks += retry_tasks(run, _present(state), done.keys() - again)
             if stage.features is not None:
-                tasks += feature_tasks(run, stage.features, _present(state))
+                divisions = read_divisions(layout, state.manifest)
+                tasks += feature_tasks(run, stage.features, _present(state), divisions)
             with exported(tell, layout, on_ray=plan.executor == "ray") as watched:
                 run_parts(
                     run, stage, plan, state, tasks, tally, watched,

@@ -15,7 +15,7 @@ import pyarrow as pa
 from selector.scoring.features import KIND, FeaturePlan, features_table
 from selector.scoring.rows import RowBatch, members_table, scores_table
 from selector.scoring.task import ScoreTask
-from selector.tables.layout import RunLayout
+from selector.tables.layout import RunLayout, versioned
 from selector.tables.schema import members_schema, scores_schema
 from selector.tables.write import open_part
 from shards import storage
@@ -59,7 +59,7 @@ def part_files(task: ScoreTask, features: FeaturePlan | None) -> list[PartFile]:
         schema = features.schema()
         files.append(
             PartFile(
-                layout.facts_part(KIND, features.fact_id, task.name),
+                layout.facts_part(KIND, features.fact_id, versioned(task.name, task.version)),
                 schema,
                 lambda rows: features_table(rows, schema, shard_id=shard_id),
             )

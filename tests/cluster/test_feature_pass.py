@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 
 from cluster import score
 from cluster.execution import ExecutionConfig
@@ -230,3 +233,39 @@ def test_table_says_what_it_is_about(together: Path) -> None:
     assert fact.about["taps"] == ["layer1", "layer2", "layer3"]
     listed = json.loads((together / "tables" / "features-1.json").read_text())
     assert listed["fact"]["id"] == fact.fact_id
+
+
+def test_pieces_of_a_divided_shard_are_aligned(
+    together: Path, spec: ScoreSpec, pool: Path, tmp_path: Path
+) -> None:
+    size = max(path.stat().st_size for path in pool.glob("*.tar"))
+    divided = replace(INLINE, split_bytes=-(-size // 2))
+    run = tmp_path / "run"
+    score([str(pool)], spec=spec, out=str(run), execution=divided)
+    report = score([str(pool)], spec=spec, out=str(run), execution=divided, features=FeatureSpec())
+    assert features_of(report)["parts"] == len(list((run / "scores").iterdir())) > 2
+    for found, expected in zip(matrix(run), matrix(together), strict=True):
+        assert np.array_equal(found, expected)
+
+
+def test_rows_that_were_mended_get_their_features(
+    together: Path, spec: ScoreSpec, pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = simplejpeg.decode_jpeg
+
+    def decode_some(data: bytes, *args: object) -> np.ndarray:
+        if hashlib.md5(bytes(data)).digest()[0] % 2:
+            raise MemoryError("no memory for this one")
+        return decode(data, *args)
+
+    run, options = tmp_path / "run", {"spec": spec, "execution": INLINE, "max_bad": "100%"}
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", decode_some)
+    score([str(pool)], out=str(run), features=FeatureSpec(), **options)
+    rows, broken = matrix(run)
+    assert 10 < (~broken.any(axis=1)).sum() < 70
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", decode)
+    retried = score([str(pool)], out=str(run), retry_failed=True, **options)
+    assert "lack 2 scored parts" in retried.warnings[-1]
+    assert np.array_equal(matrix(run)[0], rows)  # those of before, until they are made anew
+    score([str(pool)], out=str(run), features=FeatureSpec(), **options)
+    assert np.array_equal(matrix(run)[1], matrix(together)[1])
