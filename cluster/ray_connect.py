@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.ray_private import start_private
 from shards.errors import CoursepackError, UsageError
 
 CONNECT_TIMEOUT_S = 5.0
@@ -31,7 +33,8 @@ def connect(address: str | None) -> Any:
 
     Args:
         address: As for `ray.init`: `auto` for the cluster this program runs in, `host:port`,
-            `ray://host:port`, or `local` for a private one on this machine.
+            `ray://host:port`, or `local` for a private one on this machine, which listens on
+            the loopback alone; None = as RAY_ADDRESS says, else `local`.
 
     Raises:
         UsageError: if Ray is not installed.
@@ -51,8 +54,12 @@ def connect(address: str | None) -> Any:
             f"nothing listens at {address}; start a cluster with `ray start --head`, check the "
             "address, or leave --address out to run on this machine"
         )
+    place = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
-        ray.init(address=address, log_to_driver=True, logging_level="warning")
+        if place == "local":
+            start_private(ray, log_to_driver=True, logging_level="warning")
+        else:
+            ray.init(address=place, log_to_driver=True, logging_level="warning")
     except Exception as error:  # Ray raises a dozen unrelated types for "I cannot join"
         raise CoursepackError(_cannot_join(address, error)) from error
     return ray

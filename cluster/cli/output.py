@@ -77,11 +77,15 @@ class Output:
 
     def fail(self, error: BaseException, message: str, *, exit_code: int) -> None:
         """Tell an error: one message on standard error, and with --json an object as well."""
+        from shards.credentials import without_credentials
+
         self.exit_code = exit_code
         self.stdout.flush()
-        print(printable(message), file=self._stderr, flush=True)
+        # Whoever quotes a URI in a message may quote what must not be told.
+        print(without_credentials(printable(message)), file=self._stderr, flush=True)
         if self.as_json:
-            self._print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+            told = without_credentials(str(error))
+            self._print_json({"error": {"type": type(error).__name__, "message": told}})
 
     def _print_json(self, content: Mapping[str, Any]) -> None:
         if self._finished:  # an interrupt after the result: the first object stays the only one
@@ -146,6 +150,8 @@ def command(verb: str, *, as_json: bool, debug: bool, continues: bool = False) -
 
 
 def _internal_error(error: Exception, *, debug: bool) -> str:
+    from shards.credentials import without_credentials
+
     summary = f"internal error: {type(error).__name__}: {error}"
     full = traceback.format_exc()
     if debug:
@@ -153,7 +159,7 @@ def _internal_error(error: Exception, *, debug: bool) -> str:
     try:
         handle, path = tempfile.mkstemp(prefix="coursepack-error-", suffix=".txt")
         with os.fdopen(handle, "w", errors="backslashreplace") as file:
-            file.write(f"{' '.join(sys.argv)}\n\n{full}")
+            file.write(without_credentials(f"{' '.join(sys.argv)}\n\n{full}"))
     except OSError:  # no room even for this: better a long message than a lost one
         return f"{full}\n{summary}"
     return f"{summary}\nThis is a bug in coursepack. The full traceback is in {path}"
