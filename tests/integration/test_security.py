@@ -43,7 +43,7 @@ def test_what_the_environment_holds_is_in_no_file_of_a_run_and_no_message(
     told = [
         score(place / "pool", place / "t.safetensors", run),
         coursepack("select", run, "--recipe", "dfnd", "--n", 3, "--name", "x"),
-        coursepack("report", run),
+        coursepack("report", run, "--selection", "x"),
         coursepack("status", run, "--json"),
         coursepack("doctor", run, "--json"),
         coursepack("export", run, "--selection", "x", "--out", tmp_path / "out"),
