@@ -115,6 +115,10 @@ class DistillConfig(Options):
     """Local folder for checkpoints, metrics, student.safetensors and card.json. A run found there
     with the same configuration is continued."""
 
+    workers: int = Field(default=1, ge=1)
+    """Processes that train together, each on its share of every batch; above 1 they are started by
+    Ray, one per GPU where there are GPUs. Free to change between a run and its continuation."""
+
     export: tuple[Format, ...] = ()
     """Further files of the finished student, beside its safetensors: onnx, torch_export."""
 
@@ -158,6 +162,15 @@ class DistillConfig(Options):
             raise ValueError(
                 "augment.mix is given, but known labels are used, and a mix of two images has no "
                 "label: leave it out, or learn from the teacher alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> DistillConfig:
+        if self.batch_size % self.workers:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared out evenly among {self.workers} "
+                "workers; make it a multiple of workers"
             )
         return self
 

@@ -10,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from distiller.objective import LossParts
+from distiller.team import ALONE, Team
 from shards import atomic
 from shards.errors import CoursepackError
 
@@ -25,6 +26,7 @@ def stop_if_not_finite(
     folder: Path,
     evidence: dict[str, Tensor | None],
     gradient_norm: Tensor | None = None,
+    team: Team = ALONE,
 ) -> None:
     """Return when loss and gradient are finite; else save the batch and raise.
 
@@ -34,13 +36,16 @@ def stop_if_not_finite(
         folder: of the run; the batch goes to diverged-STEP.safetensors there.
         evidence: tensors by name (indices, views, logits); None values are left out.
         gradient_norm: over all parameters, once the backward pass has run.
+        team: all its processes stop when one has to.
 
     Raises:
         DivergedError: naming the step, each part of the loss and the saved file.
     """
-    if bool(torch.isfinite(loss.total if gradient_norm is None else gradient_norm)):
+    value = loss.total.detach() if gradient_norm is None else gradient_norm
+    # Infinite minus infinite is NaN, so finite here means finite everywhere.
+    if bool(torch.isfinite(team.total(value))):
         return
-    path = folder / f"diverged-{step:08d}.safetensors"
+    path = folder / f"diverged-{step:08d}{'' if team.leads else f'-{team.rank}'}.safetensors"
     tensors = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in evidence.items()

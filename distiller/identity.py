@@ -14,6 +14,8 @@ FREE_FIELDS = frozenset(
         "out",
         "device",
         "threads",
+        "workers",
+        "export",
         "eval_every",
         "checkpoint_every",
         "log_every",

@@ -17,6 +17,12 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
+class Log(Protocol):
+    """What records can be written to."""
+
+    def write(self, kind: str, step: int, values: Mapping[str, float]) -> None: ...
+
+
 class MetricsLog:
     """Appends records to OUT/metrics.jsonl and, when it is installed, to OUT/tensorboard/.
 

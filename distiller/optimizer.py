@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from distiller.options import Options
 
@@ -69,6 +69,11 @@ def build_optimizer(
         weight_decay=options.weight_decay,
         fused=True,
     )
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """What the optimizer updates."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

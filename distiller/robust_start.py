@@ -22,6 +22,7 @@ from distiller.class_weights import (
 )
 from distiller.data.image_batch import each_once
 from distiller.robust_options import RobustOptions
+from distiller.team import ALONE, Team
 from distiller.training_data import TrainingSet
 from selector.teachers.load import Teacher
 
@@ -85,6 +86,7 @@ def robust_start(
     labelled_share: float | None,
     batch_size: int,
     seed: int,
+    team: Team = ALONE,
 ) -> RobustStart:
     """Ask the teacher about every training image, and weigh the classes.
 
@@ -95,6 +97,7 @@ def robust_start(
         labelled_share: of `data`; an image counts as often as it will be seen.
         batch_size: of the pass.
         seed: of the run; decides the sampled weight vectors.
+        team: whose processes choose together.
 
     Raises:
         UsageError: no class is left, or one has no mass in mode paper.
@@ -108,11 +111,16 @@ def robust_start(
             yield logits_NC, None if seen_N is None else seen_N[batch.indices_B]
 
     counts = count_classes(batches(), teacher.num_classes)
-    return _start(options, counts, seed=seed, device=teacher.device)
+    return _start(options, counts, seed=seed, device=teacher.device, team=team)
 
 
 def restored_start(
-    options: RobustOptions, state: dict[str, object], *, seed: int, device: str
+    options: RobustOptions,
+    state: dict[str, object],
+    *,
+    seed: int,
+    device: str,
+    team: Team = ALONE,
 ) -> RobustStart:
     """What `RobustStart.state` saved; the teacher is not asked again.
 
@@ -120,16 +128,20 @@ def restored_start(
         KeyError, TypeError, RuntimeError: the state is of another version.
     """
     counts = ClassCounts(*state["counts"])  # type: ignore[misc]
-    start = _start(options, counts, seed=seed, device=device)
+    start = _start(options, counts, seed=seed, device=device, team=team)
     start.adversary.load_state_dict(state["adversary"])  # type: ignore[arg-type]
     return start
 
 
-def _start(options: RobustOptions, counts: ClassCounts, *, seed: int, device: str) -> RobustStart:
+def _start(
+    options: RobustOptions, counts: ClassCounts, *, seed: int, device: str, team: Team
+) -> RobustStart:
     weights_C = weights_from_counts(
         counts, mode=options.class_weights, n_min=options.n_min, max_ratio=options.max_ratio
     )
-    return RobustStart(weights_C, counts, Adversary(weights_C, options, seed=seed).to(device))
+    all_reduce = None if team.size == 1 else team.total
+    adversary = Adversary(weights_C, options, seed=seed, all_reduce=all_reduce)
+    return RobustStart(weights_C, counts, adversary.to(device))
 
 
 def _seen(train: TrainingSet, labelled_share: float | None) -> Tensor | None:

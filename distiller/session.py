@@ -26,6 +26,7 @@ from distiller.robust_options import RobustOptions
 from distiller.robust_start import RobustStart, restored_start, robust_start
 from distiller.students import build_student
 from distiller.targets import ReplayedViews
+from distiller.team import Team, current_team
 from distiller.training_data import (
     EvaluationSet,
     Loading,
@@ -68,6 +69,7 @@ class Session:
         evaluation: labelled images to measure on, or None.
         robust: class weights and their origin, where the objective is the robust one.
         reselection: which images are trained on now, where they are chosen anew.
+        team: the processes that train together, of which this is one.
         warnings: what the user should know; also in the card.
     """
 
@@ -86,6 +88,7 @@ class Session:
     evaluation: EvaluationSet | None
     robust: RobustStart | None
     reselection: Reselection | None
+    team: Team
     warnings: tuple[str, ...]
 
     @property
@@ -106,7 +109,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         UsageError: the configuration does not fit the files it names.
         CoursepackError: those files cannot be read, or too many images cannot be used.
     """
-    config, loading, teacher = inputs.config, inputs.loading, inputs.teacher
+    config, loading, teacher, team = inputs.config, inputs.loading, inputs.teacher, current_team()
     # Built before the data is decoded: a name that the zoo lacks should not take minutes to tell.
     student = build_student(
         config.student.name,
@@ -125,7 +128,10 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         labelled=inputs.labelled_index,
     )
     transition = _transition(config, teacher, loading, resuming=state is not None)
-    robust = _robust(config, teacher, train, state=state)
+    robust = _robust(config, teacher, train, state=state, team=team)
+    for module in (student, transition, None if robust is None else robust.adversary):
+        if module is not None:  # each process has computed its own: equal, but for rounding
+            team.broadcast_(module)
     return Session(
         config=config,
         device=loading.device,
@@ -147,6 +153,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         evaluation=evaluation,
         robust=robust,
         reselection=_reselection(config, teacher, train),
+        team=team,
         warnings=(
             *_warnings(config, train, evaluation),
             *(() if robust is None else robust.warnings(loading.class_names)),
@@ -241,13 +248,16 @@ def _robust(
     train: TrainingSet,
     *,
     state: Mapping[str, Any] | None,
+    team: Team,
 ) -> RobustStart | None:
     options = config.objective
     if not isinstance(options, RobustOptions):
         return None
     assert teacher is not None  # robust distillation needs one, and the configuration says so
     if state is not None:
-        return restored_start(options, state["robust"], seed=config.seed, device=teacher.device)
+        return restored_start(
+            options, state["robust"], seed=config.seed, device=teacher.device, team=team
+        )
     return robust_start(
         options,
         teacher=teacher,
@@ -255,6 +265,7 @@ def _robust(
         labelled_share=config.data.labelled_share,
         batch_size=config.batch_size,
         seed=config.seed,
+        team=team,
     )
 
 

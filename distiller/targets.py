@@ -27,7 +27,7 @@ from distiller.augment import AugmentOptions, augment
 from distiller.data.image_batch import ImageBatch
 from distiller.options import Options
 from distiller.randomness import Purpose, torch_generator
-from distiller.views import View
+from distiller.views import ALL, View
 from selector.teachers.runtime import Runtime
 from shards import atomic
 from shards.errors import CoursepackError, StorageError, UsageError
@@ -101,11 +101,11 @@ class ReplayedViews:
         self._view_NCSS = images_NCSS
         self._logits_NC = torch.empty(0)
 
-    def __call__(self, batch: ImageBatch, *, step: int) -> View:
+    def __call__(self, batch: ImageBatch, *, step: int, rows: slice = ALL) -> View:
         """A batch belongs to the epoch that it begins in."""
         epoch = step * self._batch_size // len(self._images_NCSS)
         self._open(epoch % self._options.views)
-        where_B = batch.indices_B.to(self._view_NCSS.device)
+        where_B = batch.indices_B[rows].to(self._view_NCSS.device)
         return View(self._view_NCSS[where_B], self._logits_NC[where_B])
 
     def _open(self, view: int) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from distiller.data.image_batch import ImageBatch
 from distiller.divergence import stop_if_not_finite
-from distiller.optimizer import set_learning_rate
+from distiller.optimizer import parameters_of, set_learning_rate
 from distiller.randomness import Purpose, torch_seed
 from distiller.schedule import learning_rate_factor
 from distiller.session import Session
@@ -38,7 +38,10 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
     config, train = session.config, session.train
     factor = learning_rate_factor(step, steps=config.steps, options=config.schedule)
     set_learning_rate(session.optimizer, config.optimizer.lr * factor)
-    view_BCSS, teacher_logits_BC = session.views(batch, step=step)
+    # Of the batch of all processes, this one computes its rows: B is their number from here on.
+    rows = session.team.rows(len(batch.indices_B))
+    indices_B = batch.indices_B[rows]
+    view_BCSS, teacher_logits_BC = session.views(batch, step=step, rows=rows)
     inputs_BCSS = session.preprocessing.normalize(view_BCSS)
     # Dropout and the like draw from torch's global generator; the run has its own copy of it.
     torch.manual_seed(torch_seed(config.seed, Purpose.LAYERS, step))
@@ -49,27 +52,31 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
     loss = session.objective(
         student_logits_BC,
         teacher_logits_NC=teacher_logits_BC,
-        labels_N=None if labels_N is None else labels_N[batch.indices_B].to(session.device),
-        weights_N=None if weights_N is None else weights_N[batch.indices_B].to(session.device),
+        labels_N=None if labels_N is None else labels_N[indices_B].to(session.device),
+        weights_N=None if weights_N is None else weights_N[indices_B].to(session.device),
         step=step,
     )
     evidence = {
-        "indices": batch.indices_B,
+        "indices": indices_B,
         "views": view_BCSS,
         "student_logits": student_logits_BC,
         "teacher_logits": teacher_logits_BC,
     }
-    stop_if_not_finite(loss, step=step, folder=folder, evidence=evidence)
+    stop_if_not_finite(loss, step=step, folder=folder, evidence=evidence, team=session.team)
     optimizers = [session.optimizer]
     if session.transition_optimizer is not None:
         optimizers.append(session.transition_optimizer)
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     loss.total.backward()
+    for optimizer in optimizers:
+        session.team.average_([p.grad for p in parameters_of(optimizer) if p.grad is not None])
     # Without a limit nothing is scaled, but the norm still tells a gradient that is not finite.
     limit = config.optimizer.clip_norm or float("inf")
     norm = torch.nn.utils.clip_grad_norm_(session.student.parameters(), limit)
-    stop_if_not_finite(loss, step=step, folder=folder, evidence=evidence, gradient_norm=norm)
+    stop_if_not_finite(
+        loss, step=step, folder=folder, evidence=evidence, gradient_norm=norm, team=session.team
+    )
     for optimizer in optimizers:
         optimizer.step()
     if session.average is not None:
@@ -80,4 +87,13 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
     if teacher_logits_BC is not None:
         same_B = student_logits_BC.argmax(dim=1) == teacher_logits_BC.argmax(dim=1)
         values["agreement"] = float(same_B.float().mean())
-    return values
+    return _averaged(values, session)
+
+
+def _averaged(values: dict[str, float], session: Session) -> dict[str, float]:
+    """Figures of the whole batch: the mean over the processes' equal shares."""
+    if session.team.size == 1:
+        return values
+    means = torch.tensor(list(values.values()), dtype=torch.float64, device=session.device)
+    session.team.average_([means])
+    return dict(zip(values, means.tolist(), strict=True))

@@ -5,14 +5,13 @@ Legend: B = batch, C = channels or classes, S = image side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
 
 from distiller.card import (
     build_card,
@@ -25,19 +24,19 @@ from distiller.card import (
 from distiller.checkpoint import load_newest_checkpoint, save_checkpoint
 from distiller.clock import Clock
 from distiller.config import DistillConfig
-from distiller.data.image_batch import ImageBatch
-from distiller.data.order import index_batches, mixed_batches
-from distiller.evaluate import Evaluation, evaluate, labelled_batches
 from distiller.folder_lock import lock_folder
 from distiller.identity import check_same_run
 from distiller.inputs import open_inputs, pick_device
-from distiller.metrics import MetricsLog
+from distiller.measure import measure
+from distiller.metrics import Log, MetricsLog
 from distiller.optimizer import learning_rate
 from distiller.portable import check_formats, write_portable
 from distiller.progress import Progress, checkpoint_state, fresh, restore
+from distiller.run_batches import run_batches
 from distiller.session import Session, open_session
+from distiller.team import Team, current_team
 from distiller.train_step import train_step
-from distiller.training_data import EvaluationSet
+from shards.errors import UsageError
 
 WEIGHTS = "student.safetensors"
 CARD = "card.json"
@@ -100,10 +99,17 @@ def distill(
         DivergedError: the loss is not finite.
         CoursepackError: data or folder cannot be used.
     """
-    tell = on_event or (lambda event: None)
+    team = current_team()
+    if team.size != config.workers:
+        raise UsageError(
+            f"workers is {config.workers}, but {team.size} process(es) train; start the run with "
+            "`coursepack distill`, which starts as many"
+        )
+    tell = on_event if on_event is not None and team.leads else _silent
     check_formats(config.export)
     out, device = Path(config.out), pick_device(config.device)
-    with lock_folder(out), _torch_settings(config.threads, device) as threads:
+    held = lock_folder(out) if team.leads else nullcontext()
+    with held, _torch_settings(config.threads, device) as threads:
         tell(Event("loading", 0, config.steps, message="loading the teacher and the shards' index"))
         inputs = open_inputs(config, device=device, threads=threads)
         identity = inputs.identity()
@@ -111,6 +117,7 @@ def distill(
         if card is not None:
             check_same_run(card["identity"], identity, where=str(out))
             return _result(out, card)
+        team.wait()  # everybody has seen that there is no card yet
         state, warnings = load_newest_checkpoint(out / "checkpoints")
         if state is not None:
             check_same_run(state["identity"], identity, where=str(out))
@@ -121,9 +128,29 @@ def distill(
         progress.warnings = list(dict.fromkeys([*progress.warnings, *warnings, *session.warnings]))
         for warning in progress.warnings:
             tell(Event("warning", progress.step, config.steps, message=warning))
-        with MetricsLog(out, step=progress.step) as log:
+        with _metrics_log(out, progress.step, team) as log:
             _train(session, progress, identity, out=out, log=log, tell=tell)
         return _finish(session, progress, identity, out=out, tell=tell)
+
+
+class _NoLog:
+    """The diary of the processes that only help."""
+
+    def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        return
+
+
+@contextmanager
+def _metrics_log(out: Path, step: int, team: Team) -> Iterator[Log]:
+    if not team.leads:
+        yield _NoLog()
+        return
+    with MetricsLog(out, step=step) as log:
+        yield log
+
+
+def _silent(event: Event) -> None:
+    """What a caller is told who does not listen."""
 
 
 def _train(
@@ -132,7 +159,7 @@ def _train(
     identity: Mapping[str, Any],
     *,
     out: Path,
-    log: MetricsLog,
+    log: Log,
     tell: Callable[[Event], None],
 ) -> None:
     """Run the missing steps. Per step: update, line of metrics, evaluation, checkpoint: in this
@@ -150,7 +177,7 @@ def _train(
         log.write("reselect", step, figures)
         clock.skip()
 
-    with closing(_batches(session, start=progress.step, on_choice=on_choice)) as batches:
+    with closing(run_batches(session, start=progress.step, on_choice=on_choice)) as batches:
         for step, batch in enumerate(batches, start=progress.step):
             progress.add(train_step(session, batch, step=step, folder=out))
             clock.count(len(batch.indices_B))
@@ -161,8 +188,12 @@ def _train(
                 progress.metrics |= {f"train_{name}": value for name, value in line.items()}
                 log.write("train", done, line)
                 tell(Event("train", done, config.steps, line))
-            if session.evaluation is not None and (done % config.eval_every == 0 or last):
-                evaluation = _evaluate(session, session.evaluation, with_teacher=last)
+            evaluates = session.evaluation is not None and (done % config.eval_every == 0 or last)
+            saves = done % config.checkpoint_every == 0 or last
+            if evaluates or saves:
+                session.team.average_statistics_(session.student)
+            if evaluates and session.evaluation is not None and session.team.leads:
+                evaluation = measure(session, session.evaluation, with_teacher=last)
                 figures = evaluation.figures
                 progress.metrics |= figures
                 if last:
@@ -170,60 +201,15 @@ def _train(
                 log.write("eval", done, figures)
                 tell(Event("eval", done, config.steps, figures))
                 clock.skip()
-            if done % config.checkpoint_every == 0 or last:
+            if saves:
+                session.team.wait()  # for the one who evaluates
+            if saves and session.team.leads:
                 progress.seconds = clock.seconds()
                 path = save_checkpoint(
                     out / "checkpoints", done, checkpoint_state(session, progress, identity)
                 )
                 tell(Event("checkpoint", done, config.steps, message=str(path)))
                 clock.skip()
-
-
-def _batches(
-    session: Session, *, start: int, on_choice: Callable[[int, Mapping[str, float]], None]
-) -> Generator[ImageBatch, None, None]:
-    """The batches of the steps that are missing.
-
-    Where images are chosen anew, a set that reads ahead must not read past the next choice.
-    """
-    reselection, steps = session.reselection, session.config.steps
-    while start < steps:
-        stop = steps
-        if reselection is not None:
-            stop = reselection.next_stop(start)
-            with _evaluating(session.student):
-                figures = reselection.choose(start, _logits(session, session.student))
-            if figures:
-                on_choice(start, figures)
-        order = _order(session, start=start, stop=stop)
-        with closing(session.train.images.batches(order)) as batches:
-            yield from batches
-        start = stop
-
-
-def _order(session: Session, *, start: int, stop: int) -> Iterator[Tensor]:
-    """Image indices of the steps start <= step < stop."""
-    config, train, reselection = session.config, session.train, session.reselection
-    if config.data.labelled_share is not None:
-        yield from mixed_batches(
-            train.images.num_images - train.num_labelled,
-            train.num_labelled,
-            labelled_share=config.data.labelled_share,
-            batch_size=config.batch_size,
-            start=start,
-            stop=stop,
-            seed=config.seed,
-        )
-        return
-    subset = None if reselection is None else reselection.subset_n
-    for indices_B in index_batches(
-        train.images.num_images if subset is None else len(subset),
-        batch_size=config.batch_size,
-        start=start,
-        stop=stop,
-        seed=config.seed,
-    ):
-        yield indices_B if subset is None else subset[indices_B]
 
 
 def _finish(
@@ -234,6 +220,11 @@ def _finish(
     out: Path,
     tell: Callable[[Event], None],
 ) -> DistillResult:
+    if not session.team.leads:
+        session.team.wait()  # until the card is there
+        card = read_card(out / CARD)
+        assert card is not None
+        return _result(out, card)
     digest = write_student(session, out / WEIGHTS)
     portable = write_portable(
         session.result, session.config.export, out, input_size=session.preprocessing.input_size
@@ -255,43 +246,10 @@ def _finish(
         warnings=tuple(progress.warnings),
     )
     write_card(out / CARD, card)
+    session.team.wait()
     result = _result(out, card)
     tell(Event("done", result.steps, result.steps, result.metrics, message=str(out / CARD)))
     return result
-
-
-def _evaluate(session: Session, evaluation: EvaluationSet, *, with_teacher: bool) -> Evaluation:
-    """Accuracy on data.eval; the teacher, which does not change, is asked at the end alone."""
-    teacher, network = session.teacher if with_teacher else None, session.result
-    with _evaluating(network):
-        return evaluate(
-            _logits(session, network),
-            labelled_batches(
-                evaluation.images, evaluation.labels_N, batch_size=session.config.batch_size
-            ),
-            teacher_fn=None if teacher is None else teacher.logits,
-        )
-
-
-def _logits(session: Session, network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """uint8 batch -> logits of a student."""
-
-    def logits(images_BCSS: Tensor) -> Tensor:
-        logits_BC: Tensor = network(session.preprocessing.normalize(images_BCSS))
-        return logits_BC
-
-    return logits
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode inside the block."""
-    training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(training)
 
 
 def _result(out: Path, card: dict[str, Any]) -> DistillResult:

@@ -16,9 +16,11 @@ from distiller.data.image_batch import ImageBatch
 from distiller.randomness import Purpose, torch_generator
 from selector.teachers.runtime import Runtime
 
+ALL = slice(None)
+
 
 class View(NamedTuple):
-    """A batch as the networks see it."""
+    """Rows of a batch as the networks see them."""
 
     images_BCSS: Tensor
     """(B, C, S, S) uint8, not yet normalised."""
@@ -30,7 +32,9 @@ class View(NamedTuple):
 class Views(Protocol):
     """How batches become views; a pure function of the batch and the step's number."""
 
-    def __call__(self, batch: ImageBatch, *, step: int) -> View: ...
+    def __call__(self, batch: ImageBatch, *, step: int, rows: slice = ALL) -> View:
+        """The view of the batch's rows `rows`; a row's view is the same whatever rows are asked."""
+        ...
 
 
 class FreshViews:
@@ -45,11 +49,11 @@ class FreshViews:
     def __init__(self, options: AugmentOptions, *, seed: int, run_teacher: Runtime | None) -> None:
         self._options, self._seed, self._run_teacher = options, seed, run_teacher
 
-    def __call__(self, batch: ImageBatch, *, step: int) -> View:
+    def __call__(self, batch: ImageBatch, *, step: int, rows: slice = ALL) -> View:
         images_BCSS = augment(
             batch.images_BCSS,
             self._options,
             generator=torch_generator(self._seed, Purpose.AUGMENT, step),
-        )
+        )[rows]
         run = self._run_teacher
         return View(images_BCSS, None if run is None else run(images_BCSS))
