@@ -28,6 +28,7 @@ def run_batches(
         stop = steps
         if reselection is not None:
             stop = reselection.next_stop(start)
+            session.team.average_statistics_(session.student)  # so that all choose alike
             with evaluating(session.student):
                 figures = reselection.choose(start, student_logits(session, session.student))
             if figures:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, example
+from cluster.cli.options import Address, AllowCode, AsJson, Debug, Overrides, example
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -26,6 +26,7 @@ def distill(
         str | None,
         typer.Option("--out", metavar="DIR", help="Folder of the student, instead of the file's."),
     ] = None,
+    address: Address = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
@@ -47,7 +48,7 @@ def distill(
         if allow_code:
             overrides["teacher.allow_code"] = True
         with output.progress() as on_progress:
-            result = run(config, overrides=overrides, on_progress=on_progress)
+            result = run(config, overrides=overrides, address=address, on_progress=on_progress)
         # Shards that break off: an earlier call may have told, but the figures still need it.
         breaks = result.card["data"].get("breaks", [])
         for text in breaks:

@@ -8,6 +8,7 @@ from typing import Any
 from cluster.config import load_config
 from cluster.out_folder import refuse_job_folder
 from cluster.progress import OnProgress, Progress
+from cluster.train_together import train_together
 from distiller import trainer
 from distiller.config import DistillConfig
 from distiller.trainer import DistillResult, Event
@@ -17,6 +18,7 @@ def distill(
     config: str | Mapping[str, Any] | DistillConfig,
     *,
     overrides: Mapping[str, Any] | None = None,
+    address: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> DistillResult:
     """Train the student that `config` describes; the weights of its last step are the result.
@@ -28,6 +30,9 @@ def distill(
         config: A YAML file, its content, or the configuration itself.
         overrides: Dotted path -> value, in place of what the file says (not with a
             `DistillConfig`, which is complete).
+        address: Ray cluster that starts the workers where the configuration asks for several;
+            None = a private one on this machine.
+        on_progress: Called now and then from this thread, in steps.
 
     Raises:
         UsageError: a wrong configuration; the folder holds another run.
@@ -48,6 +53,8 @@ def distill(
                 Progress(event.step, event.steps, unit="steps", images=images, note=_note(event))
             )
 
+    if config.workers > 1:
+        return train_together(config, address=address, on_event=on_event)
     return trainer.distill(config, on_event=on_event)
 
 
