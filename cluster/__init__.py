@@ -17,7 +17,7 @@ _VERBS = (
     "map", "report", "export", "distill", "doctor",
     "plan", "submit", "jobs_list", "jobs_status", "jobs_logs", "jobs_stop",
     "status", "runs_list", "runs_gc",
-    "duplicates",
+    "duplicates", "compact",
 )  # fmt: skip
 
 _TOGETHER = {

@@ -10,17 +10,19 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from cluster.pool_manifest import read_manifest
 from selector.tables.layout import RunLayout
-from selector.tables.read import table_parts
-from selector.tables.run_files import read_parquet
+from selector.tables.lookup import find_rows
+from selector.tables.read import dataset
+from selector.tables.scan import Columns
 from selector.tables.schema import split_row_id
 from shards import atomic, storage
 from shards.errors import CoursepackError, UsageError
@@ -49,51 +51,39 @@ PLAN_SCHEMA = pa.schema(
 
 
 def locate(layout: RunLayout, selection: pa.Table) -> Iterator[pa.Table]:
-    """One table of `PLAN_SCHEMA` (without output keys) per score part that has selected rows.
+    """One table of `PLAN_SCHEMA` (without output keys) per shard, or piece of one, that is in it.
 
     Raises:
         CoursepackError: a selected row is in no part: the selection is not of this run's tables.
         UsageError: a selected row has no image.
     """
     manifest = read_manifest(layout)
-    wanted = selection["row_id"].to_numpy()
-    shard_ids = set(np.unique(split_row_id(wanted)[0]).tolist())
-    weights = selection["weight"].to_numpy()
+    wanted, weights = selection["row_id"].to_numpy(), selection["weight"].to_numpy()
+    members = _columns(layout, "members", "name", "extension", "offset", "size")
     found = 0
-    for scores_uri, members_uri in zip(
-        table_parts(layout, "scores"), table_parts(layout, "members"), strict=True
-    ):
-        if int(storage.name(scores_uri)[:8]) not in shard_ids:
-            continue
-        scores = _read(scores_uri, ["row_id", "key", "content_hash", "num_bytes"])
-        rows = scores["row_id"].to_numpy()
-        if not len(rows):
-            continue
-        low, high = np.searchsorted(wanted, [rows[0], rows[-1] + 1])
-        if low == high:
-            continue
-        mine = wanted[low:high]
-        scores = scores.filter(pc.is_in(scores["row_id"], value_set=pa.array(mine)))
-        found += len(scores)
-        if scores["content_hash"].null_count:
-            raise UsageError(
-                f"{scores['content_hash'].null_count:,} of the selected rows of {scores_uri} have "
-                "no image to export; leave `status: any` out of the recipe's source"
+    for part in find_rows(_columns(layout, "scores", "key", "content_hash", "num_bytes"), wanted):
+        found += len(part)
+        for scores in _by_shard(part):
+            rows = scores["row_id"].to_numpy()
+            entry = manifest.entries[split_row_id(int(rows[0]))[0]]
+            if scores["content_hash"].null_count:
+                raise UsageError(
+                    f"{scores['content_hash'].null_count:,} of the selected rows of {entry.uri} "
+                    "have no image to export; leave `status: any` out of the recipe's source"
+                )
+            yield pa.table(
+                {
+                    "row_id": scores["row_id"],
+                    "weight": weights[np.searchsorted(wanted, rows)],
+                    "source": [entry.uri] * len(scores),
+                    "key": scores["key"],
+                    "output_key": scores["key"],
+                    "content_hash": scores["content_hash"],
+                    "num_bytes": scores["num_bytes"],
+                    "members": _member_lists(members, rows),
+                },
+                schema=PLAN_SCHEMA,
             )
-        shard_id, _ = split_row_id(int(rows[0]))
-        yield pa.table(
-            {
-                "row_id": scores["row_id"],
-                "weight": weights[low:high][np.searchsorted(mine, scores["row_id"].to_numpy())],
-                "source": [manifest.entries[shard_id].uri] * len(scores),
-                "key": scores["key"],
-                "output_key": scores["key"],
-                "content_hash": scores["content_hash"],
-                "num_bytes": scores["num_bytes"],
-                "members": _member_lists(members_uri, scores["row_id"]),
-            },
-            schema=PLAN_SCHEMA,
-        )
     if found != len(wanted):
         raise CoursepackError(
             f"{len(wanted) - found:,} of {len(wanted):,} selected rows are in no table of "
@@ -147,26 +137,36 @@ def sample_entry(row: dict[str, object]) -> SampleEntry:
     return SampleEntry(index, key, tuple(Member(**member) for member in members))
 
 
-def _member_lists(uri: str, row_ids: pa.ChunkedArray) -> pa.Array:
-    """For each row its members, in the order of the tar."""
-    members = _read(uri, ["row_id", "name", "extension", "offset", "size"])
-    members = members.filter(pc.is_in(members["row_id"], value_set=row_ids.combine_chunks()))
+def _columns(layout: RunLayout, kind: str, *names: str) -> Columns:
+    source = dataset(layout, kind)
+    assert isinstance(source, ds.FileSystemDataset)
+    return Columns(kind, source, names)
+
+
+def _by_shard(rows: pa.Table) -> Iterator[pa.Table]:
+    """A file may hold several shards."""
+    shards = split_row_id(rows["row_id"].to_numpy())[0]
+    cuts = [0, *(np.flatnonzero(shards[1:] != shards[:-1]) + 1).tolist(), len(rows)]
+    for begin, end in pairwise(cuts):
+        yield rows.slice(begin, end - begin)
+
+
+def _member_lists(columns: Columns, row_ids: npt.NDArray[np.int64]) -> pa.Array:
+    """For each row (N,) its members, in the order of the tar."""
+    found = list(find_rows(columns, row_ids))
+    members = pa.concat_tables(found) if found else columns.source.schema.empty_table()
     counts = np.bincount(
-        np.searchsorted(row_ids.to_numpy(), members["row_id"].to_numpy()), minlength=len(row_ids)
+        np.searchsorted(row_ids, members["row_id"].to_numpy()), minlength=len(row_ids)
     )
     structs = pa.StructArray.from_arrays(
-        [
-            members["name"].combine_chunks(),
-            members["extension"].combine_chunks().cast(pa.string()),
-            members["offset"].combine_chunks(),
-            members["size"].combine_chunks(),
-        ],
+        [_one_array(members[field.name]).cast(field.type) for field in _MEMBER],
         fields=list(_MEMBER),
     )
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), structs)
 
 
-def _read(uri: str, columns: list[str]) -> pa.Table:
-    cure = "remove it and its marker in the ledger and run the same score command again"
-    return read_parquet(uri, columns, cure=cure)
+def _one_array(values: pa.ChunkedArray) -> pa.Array:
+    """Chunks may have dictionaries of their own."""
+    values = values.unify_dictionaries() if pa.types.is_dictionary(values.type) else values
+    return values.combine_chunks()

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from cluster.cli import (
+    compact,
     demo,
     distill,
     doctor,
@@ -89,6 +90,7 @@ app.add_typer(demo.app)
 app.add_typer(shards.app, name="shards")
 app.add_typer(score.app)
 app.add_typer(query.app)
+app.add_typer(compact.app)
 app.add_typer(select.app)
 app.add_typer(map.app)
 app.add_typer(report.app)

@@ -50,6 +50,7 @@ from cluster.surveys import read_divisions, tasks_for
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import FeaturePlan
 from selector.scoring.spec import ScoreSpec, semantic_dict
+from selector.tables.compaction import retire_compacted
 from selector.tables.layout import RunLayout
 from selector.tables.write import write_table_list
 from selector.teachers.load import Teacher, load_teacher
@@ -259,6 +260,7 @@ def _commit_tables(
         # A part of a mended shard keeps its name; that its content changed, the marker tells.
         inputs = short_hash(" ".join(sorted(marker.file_name for marker in done.values())))
         layout = run.layout
+        retire_compacted(layout, {part: marker.file_name for part, marker in done.items()})
         newest = [layout.scores_part(marker.scores_name) for marker in done.values()]
         statuses = carried_forward(run, done, fresh=tally.statuses, fresh_parts=tally.parts)
         write_table_list(layout, "scores", newest, inputs=inputs, statuses=statuses)

@@ -19,7 +19,14 @@ import pyarrow.dataset as ds
 
 from selector.tables.facts import fact_tables
 from selector.tables.layout import RunLayout
-from selector.tables.read import dataset, newest_versions, open_parts
+from selector.tables.read import (
+    dataset,
+    newest_versions,
+    open_parts,
+    open_table,
+    read_table_list,
+    table_with_rows,
+)
 from selector.tables.run_files import read_json, read_parquet
 from selector.tables.selections import selection_names, selection_part
 from selector.tables.views import Rows, add_views, damage, is_of_a_part
@@ -39,7 +46,8 @@ class RunTables:
 
     Attributes:
         views: view name -> its rows.
-        versions: view of a table -> version of its table list.
+        versions: view of a table -> version of its rows (`TableList.rows_version`), which
+            compaction does not change.
     """
 
     views: Mapping[str, Rows]
@@ -52,29 +60,32 @@ def run_tables(layout: RunLayout, *, versions: Mapping[str, int] | None = None) 
     A fact table is seen as its kind (the newest), `<kind>_<name>` and `<kind>_<id>`.
 
     Args:
-        versions: view of a table -> version to open instead of the newest.
+        versions: view of a table -> version of its rows to open instead of the newest.
 
     Raises:
         UsageError: not a run, or tables of an unknown schema.
         StorageError: a listed part is missing.
     """
-    facts = {view: fact for fact in fact_tables(layout) for view in fact.views}
-    named = {view: fact.table.version for view, fact in facts.items()}
-    opened = {**named, **newest_versions(layout), **(versions or {})}
+    listed = {view: fact.table for fact in fact_tables(layout) for view in fact.views}
+    for kind, version in newest_versions(layout).items():
+        listed[kind] = read_table_list(layout, kind, version)
+    for view, rows_version in (versions or {}).items():
+        kind = listed[view].kind if view in listed else view
+        listed[view] = table_with_rows(layout, kind, rows_version)
     views: dict[str, Rows] = {}
     shared: dict[tuple[str, int], ds.Dataset] = {}  # a fact table has several names
-    for name, version in opened.items():
-        table = (facts[name].kind if name in facts else name, version)
-        if table not in shared:
-            shared[table] = dataset(layout, table[0], version=version)
-        views[name] = shared[table]
+    for view, table in listed.items():
+        which = (table.kind, table.version)
+        if which not in shared:
+            shared[which] = open_table(layout, table)
+        views[view] = shared[which]
     if "scores" not in views:
         views["scores"] = dataset(layout, "scores")  # tells what a run without it lacks
     views["shards"] = read_pool(layout)
     views["classes"] = _classes(layout)
     for name in selection_names(layout):
         views[f"selection_{name}"] = open_parts("selection", [selection_part(layout, name)])
-    return RunTables(views, opened)
+    return RunTables(views, {view: table.rows_version for view, table in listed.items()})
 
 
 def read_pool(layout: RunLayout) -> pa.Table:

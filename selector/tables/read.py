@@ -34,7 +34,8 @@ class TableList:
 
     `inputs` says what they were made from, see `write_table_list`. `fact` says which table of its
     kind a fact table is, see `selector.tables.facts`; None for scores and members. `statuses` are
-    the rows of the scores table by status, None where that is not kept.
+    the rows of the scores table by status, None where that is not kept. `same_rows_as` is the older
+    version of which this one is a compaction, None for one with rows of its own.
     """
 
     kind: str
@@ -44,6 +45,12 @@ class TableList:
     inputs: str = ""
     fact: Mapping[str, Any] | None = None
     statuses: Mapping[str, int] | None = None
+    same_rows_as: int | None = None
+
+    @property
+    def rows_version(self) -> int:
+        """The version that first had these rows: what a selection remembers of a table."""
+        return self.same_rows_as or self.version
 
 
 def newest_versions(layout: RunLayout) -> dict[str, int]:
@@ -84,7 +91,24 @@ def read_table_list(layout: RunLayout, kind: str, version: int | None = None) ->
         content.get("inputs", ""),
         content.get("fact"),
         content.get("statuses"),
+        content.get("same_rows_as"),
     )
+
+
+def table_with_rows(layout: RunLayout, kind: str, rows_version: int) -> TableList:
+    """The newest version of table `kind` that has the rows of version `rows_version`.
+
+    Raises:
+        UsageError, StorageError: as `read_table_list`, if no version has.
+    """
+    versions = [version for found, version in listed_versions(layout) if found == kind]
+    for version in sorted(versions, reverse=True):
+        if version < rows_version:
+            break
+        table = read_table_list(layout, kind, version)
+        if table.rows_version == rows_version:
+            return table
+    return read_table_list(layout, kind, rows_version)
 
 
 def table_parts(layout: RunLayout, kind: str) -> list[str]:
@@ -99,11 +123,17 @@ def dataset(layout: RunLayout, kind: str, *, version: int | None = None) -> ds.D
         UsageError: no such table, or a part whose schema is not known.
         StorageError: a part of the list is missing.
     """
-    table = read_table_list(layout, kind, version)
+    return open_table(layout, read_table_list(layout, kind, version))
+
+
+def open_table(layout: RunLayout, table: TableList) -> ds.Dataset:
+    """As `dataset`, for a table list that was read already."""
     if not table.parts:
-        raise UsageError(f"table {kind} of {layout.root} has no parts yet: score the pool first")
+        raise UsageError(
+            f"table {table.kind} of {layout.root} has no parts yet: score the pool first"
+        )
     _check_present(layout, table)
-    return open_parts(kind, table.parts)
+    return open_parts(table.kind, table.parts)
 
 
 def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:

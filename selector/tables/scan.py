@@ -32,6 +32,9 @@ READERS = 2
 """Threads that read ahead; reading and decompressing go on without Python's lock."""
 
 _OPEN_FOOTERS = 4096
+_NO_ROW_ID = 2**63 - 1
+"""Greater than any."""
+
 _START = re.compile(r"(\d{8})-(\d{8})")
 
 
@@ -81,8 +84,8 @@ def scan(
     Raises:
         StorageError: a part that cannot be read, by name.
     """
-    sides = {name: _Side(columns) for name, columns in (beside or {}).items()}
-    table = _Side(base)
+    sides = {name: TableReader(columns) for name, columns in (beside or {}).items()}
+    table = TableReader(base)
 
     def read(file: int, group: int) -> tuple[pa.Table, int]:
         rows = table.read(file, group)
@@ -116,7 +119,7 @@ def _piece(share: float, future: Future[tuple[pa.Table, int]]) -> Piece:
 
 
 @dataclass
-class _Side:
+class TableReader:
     """A table that is read by row group, from any thread."""
 
     columns: Columns
@@ -155,7 +158,7 @@ class _Side:
             self.read(file, group)
             for file in self._files(low, high)
             for group in range(self.footer(file).num_row_groups)
-            if _may_hold(self.footer(file), group, low, high)
+            if self._may_hold(file, group, low, high)
         ]
         if not found:
             schema = self.columns.source.schema
@@ -166,6 +169,28 @@ class _Side:
         if len(theirs) == len(row_ids) and np.array_equal(theirs, row_ids):
             return [rows.column(name) for name in self.names]
         return _looked_up(rows, theirs, row_ids, self.names)
+
+    def bounds(self) -> list[tuple[int, int]]:
+        """For every file, from which row_id to which (not included) its rows may go."""
+        if self._starts is None:
+            return [(0, _NO_ROW_ID)] * len(self.columns.source.files)
+        return list(zip(self._starts, [*self._starts[1:], _NO_ROW_ID], strict=True))
+
+    def group_bounds(self, file: int, group: int) -> tuple[int, int] | None:
+        """Least and greatest row_id of a row group, None if its statistics do not tell."""
+        footer = self.footer(file)
+        column = footer.row_group(group).column(footer.schema.names.index("row_id"))
+        statistics = column.statistics
+        if statistics is None or not statistics.has_min_max:
+            return None
+        return int(statistics.min), int(statistics.max)
+
+    def _may_hold(self, file: int, group: int, low: int, high: int) -> bool:
+        """Whether a row group may have a row_id in low .. high."""
+        bounds = self.group_bounds(file, group)
+        if bounds is None:
+            return bool(self.footer(file).row_group(group).num_rows)
+        return bounds[0] <= high and bounds[1] >= low
 
     def _files(self, low: int, high: int) -> range:
         """Those whose rows may lie in low .. high, by the first row that their names tell."""
@@ -192,15 +217,6 @@ def _first_row_ids(paths: Sequence[str]) -> list[int] | None:
     starts = [first_row_id(path.rpartition("/")[2]) for path in paths]
     known = [start for start in starts if start is not None]
     return known if len(known) == len(starts) and known == sorted(known) else None
-
-
-def _may_hold(footer: pq.FileMetaData, group: int, low: int, high: int) -> bool:
-    """Whether a row group may have a row_id in low .. high."""
-    column = footer.row_group(group).column(footer.schema.names.index("row_id"))
-    statistics = column.statistics
-    if statistics is None or not statistics.has_min_max:
-        return bool(footer.row_group(group).num_rows)
-    return bool(statistics.min <= high and statistics.max >= low)
 
 
 def _looked_up(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from selector.tables.compaction import with_compacted, without_compacted
 from selector.tables.layout import RunLayout
-from selector.tables.read import newest_versions, read_table_list
+from selector.tables.read import TableList, newest_versions, read_table_list
 from selector.tables.schema import SCHEMA_VERSION
 from selector.tables.vectors import is_vector
 from shards import atomic
@@ -134,7 +136,8 @@ def write_table_list(
     """Declare which parts table `kind` consists of; readers look here and nowhere else.
 
     A new version is made only if the list differs from the newest one, so that a repeated run
-    rewrites nothing.
+    rewrites nothing. Compacted files take the place of the parts that they hold; a list that
+    differs in that alone says so (`same_rows_as`), for its rows are those of an older version.
 
     Args:
         parts: URIs of complete parts inside the run; order and repetition do not matter.
@@ -146,27 +149,62 @@ def write_table_list(
     Returns:
         The version that now holds, counted from 1.
     """
-    relative = sorted({layout.relative(part) for part in parts})
+    relative = tuple(with_compacted(layout, {layout.relative(part) for part in parts}))
     while True:
         version = newest_versions(layout).get(kind, 0)
+        same_rows_as = None
         if version:
             newest = read_table_list(layout, kind, version)
-            found = (list(newest.relative_parts), newest.inputs, newest.fact)
-            if found == (relative, inputs, fact):
-                return version
-        content = {
-            "kind": kind,
-            "version": version + 1,
-            "schema_version": SCHEMA_VERSION,
-            "inputs": inputs,
-            **({} if fact is None else {"fact": dict(fact)}),
-            **({} if statuses is None else {"statuses": dict(statuses)}),
-            "parts": relative,
-        }
-        data = (json.dumps(content, indent=1) + "\n").encode()
-        # False: somebody else made this version meanwhile; look again.
-        if atomic.create_exclusive(layout.table_list(kind, version + 1), data):
+            if (newest.inputs, newest.fact) == (inputs, fact):
+                if newest.relative_parts == relative:
+                    return version
+                if _same_parts(layout, newest.relative_parts, relative):
+                    same_rows_as = newest.rows_version
+        wanted = TableList(kind, version + 1, relative, (), inputs, fact, statuses, same_rows_as)
+        if _create(layout, wanted):
             return version + 1
+
+
+def declare_same_rows(layout: RunLayout, table: TableList, parts: Iterable[str]) -> int:
+    """Declare a table once more, with compacted files in place of its parts where there are any.
+
+    Unlike `write_table_list`, always as the newest version of its kind.
+
+    Args:
+        parts: paths relative to the run, of the parts that make up the table.
+
+    Returns:
+        The new version.
+    """
+    relative = tuple(with_compacted(layout, parts))
+    while True:
+        version = newest_versions(layout)[table.kind] + 1
+        wanted = replace(
+            table, version=version, relative_parts=relative, same_rows_as=table.rows_version
+        )
+        if _create(layout, wanted):
+            return version
+
+
+def _create(layout: RunLayout, table: TableList) -> bool:
+    """Write a table list; False if somebody else made this version meanwhile: look again."""
+    content = {
+        "kind": table.kind,
+        "version": table.version,
+        "schema_version": SCHEMA_VERSION,
+        "inputs": table.inputs,
+        **({} if table.fact is None else {"fact": dict(table.fact)}),
+        **({} if table.statuses is None else {"statuses": dict(table.statuses)}),
+        **({} if table.same_rows_as is None else {"same_rows_as": table.same_rows_as}),
+        "parts": list(table.relative_parts),
+    }
+    data = (json.dumps(content, indent=1) + "\n").encode()
+    return atomic.create_exclusive(layout.table_list(table.kind, table.version), data)
+
+
+def _same_parts(layout: RunLayout, one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two lists differ in what is compacted alone."""
+    return without_compacted(layout, one) == without_compacted(layout, other)
 
 
 def _canonical(table: pa.Table) -> pa.Table:
