@@ -90,7 +90,6 @@ app.add_typer(demo.app)
 app.add_typer(shards.app, name="shards")
 app.add_typer(score.app)
 app.add_typer(query.app)
-app.add_typer(compact.app)
 app.add_typer(select.app)
 app.add_typer(map.app)
 app.add_typer(report.app)
@@ -103,6 +102,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(status.app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(duplicates.app)
+app.add_typer(compact.app)
 
 
 def main() -> None:
