@@ -52,7 +52,7 @@ def make_run(root: str, *, rows: int, rows_per_part: int, seed: int = 0, threads
 
     with ThreadPoolExecutor(threads) as pool:
         names = list(pool.map(write, parts))
-    _write_pool(layout, rows)
+    write_pool(layout, -(-rows // ROWS_PER_SHARD))
     write_table_list(layout, "scores", map(layout.scores_part, names))
     write_table_list(layout, "members", map(layout.members_part, names))
     for kind in ("clusters", "duplicates_semantic"):
@@ -66,7 +66,7 @@ def _write_part(layout: RunLayout, first: int, size: int, *, seed: int) -> str:
     shard, index = number // ROWS_PER_SHARD, number % ROWS_PER_SHARD
     row_ids = shard << 32 | index
     name = part_name(int(shard[0]), int(index[0]))
-    write_part(layout.scores_part(name), _scores(rng, shard, index, row_ids))
+    write_part(layout.scores_part(name), made_up_scores(rng, shard, index, row_ids))
     write_part(layout.members_part(name), members_schema().empty_table())
     clusters = pa.table(
         {
@@ -93,9 +93,10 @@ def _write_part(layout: RunLayout, first: int, size: int, *, seed: int) -> str:
     return name
 
 
-def _scores(
+def made_up_scores(
     rng: np.random.Generator, shard: np.ndarray, index: np.ndarray, row_ids: np.ndarray
 ) -> pa.Table:
+    """Scores of these rows, all arrays (N,), in order."""
     size = len(index)
     failed = rng.random(size) < 0.005
     noise = np.exp(rng.uniform(np.log(1e-12), np.log(2.0), size))
@@ -136,10 +137,10 @@ def _scores(
     return pa.table([columns[f.name].cast(f.type) for f in schema], schema=schema)
 
 
-def _write_pool(layout: RunLayout, rows: int) -> None:
+def write_pool(layout: RunLayout, num_shards: int) -> None:
+    """A pool manifest and class names."""
     entries = tuple(
-        ShardEntry(i, f"/pool/shard-{i:06d}.tar", 10**9, f"{10**9}-1")
-        for i in range(-(-rows // ROWS_PER_SHARD))
+        ShardEntry(i, f"/pool/shard-{i:06d}.tar", 10**9, f"{10**9}-1") for i in range(num_shards)
     )
     sink = io.BytesIO()
     pq.write_table(PoolManifest(entries).to_table(), sink)

@@ -164,7 +164,7 @@ def child(tool: str, task: str, run: str, limit_gb: float) -> None:
     told = {
         "seconds": round(time.monotonic() - begun, 2),
         "cpu_seconds": round(time.process_time() - processor, 2),
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
     }
     if tool == "coursepack" and task in RECIPES:
         rows, total = _answer(run, task)
@@ -178,7 +178,7 @@ _IMPORTS = {
 }
 
 
-def _peak_mb() -> int:
+def peak_mb() -> int:
     """Most resident memory of this process; getrusage would tell the parent's if that is more."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) // 1024

@@ -17,19 +17,23 @@ _VERBS = (
     "map", "report", "export", "distill", "doctor",
     "plan", "submit", "jobs_list", "jobs_status", "jobs_logs", "jobs_stop",
     "status", "runs_list", "runs_gc",
-    "duplicates", "compact",
+    "duplicates", "compact", "diff",
 )  # fmt: skip
 
 _TOGETHER = {
+    "open_query": "query",
     "runs_list": "runs", "runs_gc": "runs",
     "jobs_list": "jobs", "jobs_status": "jobs", "jobs_logs": "jobs", "jobs_stop": "jobs",
 }  # fmt: skip
 """Verbs of one file: `coursepack runs list` is `cluster.runs_list`, in cluster/verbs/runs.py."""
 
-__all__ = list(_VERBS)
+_FOR_PYTHON = ("open_tables", "open_query")
+"""What the command line has no verb for."""
+
+__all__ = [*_VERBS, *_FOR_PYTHON]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _VERBS:
+    if name in __all__:
         return getattr(import_module(f"cluster.verbs.{_TOGETHER.get(name, name)}"), name)
     raise AttributeError(f"module 'cluster' has no attribute {name!r}")

@@ -6,9 +6,12 @@ differ from what was done. That the outcome agrees with the stored rows is check
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow.compute as pc
 
@@ -50,32 +53,59 @@ def explain(run: str, key: str | int, *, selection: str) -> list[dict[str, Any]]
         CoursepackError: the stored rows contradict the stored cuts.
     """
     layout = RunLayout(run)
+    with _opened(layout, selection) as opened:
+        row_ids = exclusions.resolve(opened.connection, [str(key)]).row_ids[:MAX_ROWS].tolist()
+        if not row_ids:
+            raise UsageError(
+                f"no row of {layout.root} has the key or row_id {key!r} (scores, version "
+                f"{opened.stats['tables']['scores']}, from which {selection!r} was selected); "
+                f'keys: coursepack query {layout.root} "SELECT key FROM scores LIMIT 5"'
+            )
+        return _explained(layout, opened, row_ids, selection)
+
+
+def explain_rows(layout: RunLayout, row_ids: list[int], *, selection: str) -> list[dict[str, Any]]:
+    """As `explain`, for rows by row_id; those that the selection's tables lack are left out."""
+    with _opened(layout, selection) as opened:
+        return _explained(layout, opened, row_ids, selection)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A selection's recipe, bound to the tables that it was carried out on."""
+
+    connection: duckdb.DuckDBPyConnection
+    plan: Plan
+    stats: Mapping[str, Any]
+    names: list[str] | None
+
+
+@contextmanager
+def _opened(layout: RunLayout, selection: str) -> Iterator[_Opened]:
     stats = known_selection_stats(layout, selection)
     versions = {k: v for k, v in stats["tables"].items() if isinstance(v, int)}
     tables = run_tables(layout, versions=versions)
-    recipe_uri = storage.join(layout.selection_dir(selection), "recipe.yaml")
-    recipe = load_recipe(recipe_uri)
+    recipe = load_recipe(storage.join(layout.selection_dir(selection), "recipe.yaml"))
     names = class_names(layout)
     with connect_tables(tables) as connection:
         plan = bind(recipe, connection, tables, class_names=names, selection_hashes={})
         _refuse_changed_lists(plan, stats, selection)
-        row_ids = exclusions.resolve(connection, [str(key)]).row_ids[:MAX_ROWS].tolist()
-        if not row_ids:
-            raise UsageError(
-                f"no row of {layout.root} has the key or row_id {key!r} (scores, version "
-                f"{versions['scores']}, from which {selection!r} was selected); keys: "
-                f'coursepack query {layout.root} "SELECT key FROM scores LIMIT 5"'
-            )
-        chunk, scores = single_rows(connection, plan, row_ids)
+        yield _Opened(connection, plan, stats, names)
+
+
+def _explained(
+    layout: RunLayout, opened: _Opened, row_ids: list[int], selection: str
+) -> list[dict[str, Any]]:
+    chunk, scores = single_rows(opened.connection, opened.plan, row_ids)
     selected = open_parts("selection", [selection_part(layout, selection)]).to_table(
         columns=["row_id"], filter=pc.field("row_id").isin(row_ids)
     )
     inside = set(selected["row_id"].to_pylist())
     found = []
     for at, row in enumerate(scores.to_pylist()):
-        steps = _steps(plan, stats["steps"], take_rows(chunk, np.array([at])))
+        steps = _steps(opened.plan, opened.stats["steps"], take_rows(chunk, np.array([at])))
         _check(selection, row["row_id"], steps, row["row_id"] in inside)
-        found.append(_match(row, names, steps, row["row_id"] in inside, selection))
+        found.append(_match(row, opened.names, steps, row["row_id"] in inside, selection))
     return found
 
 

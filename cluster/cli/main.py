@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from cluster.cli import (
     compact,
     demo,
+    diff,
     distill,
     doctor,
     duplicates,
@@ -103,6 +104,7 @@ app.add_typer(status.app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(duplicates.app)
 app.add_typer(compact.app)
+app.add_typer(diff.app)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cluster.cli.diff import show_diff
 from cluster.cli.options import AsJson, Debug, Memory, Run, Selection, example
 from cluster.cli.output import command
 
@@ -21,9 +22,9 @@ app = typer.Typer()
 def select(
     run: Run,
     recipe: Annotated[
-        str,
+        str | None,
         typer.Option("--recipe", metavar="FILE|NAME", help="A recipe file, or one that ships."),
-    ],
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", help="Name of the selection; the recipe's own."),
@@ -35,6 +36,10 @@ def select(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a selection of that name.")
     ] = False,
+    diff: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--diff", metavar="A B", help="Compare two selections, as `diff` does."),
+    ] = None,
     memory: Memory = "4GB",
     as_json: AsJson = False,
     debug: Debug = False,
@@ -48,7 +53,13 @@ def select(
     with command("select", as_json=as_json, debug=debug) as output:
         from cluster.cli.tables import text_table
         from cluster.verbs.select import select as run_select
+        from shards.errors import UsageError
 
+        if diff is not None and recipe is None:
+            show_diff(output, run, *diff, memory=memory)
+            return
+        if recipe is None or diff is not None:
+            raise UsageError("give either --recipe to select, or --diff A B to compare")
         with output.progress() as on_progress:
             selection = run_select(
                 run,

@@ -55,7 +55,8 @@ def single_rows(
     wanted = f"row_id IN ({', '.join(str(int(row_id)) for row_id in row_ids)})"
     table = connection.sql(_select(columns, wanted) + " ORDER BY row_id").to_arrow_table()
     scores = connection.sql(f"SELECT * FROM scores WHERE {wanted} ORDER BY row_id")
-    batch = table.combine_chunks().to_batches()[0]
+    batches = table.combine_chunks().to_batches()
+    batch = batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
     return _chunk(batch, columns), scores.to_arrow_table()
 
 

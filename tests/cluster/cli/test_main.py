@@ -31,7 +31,7 @@ def test_every_verb_of_the_design_is_there():
         "query", "select", "explain", "map", "report", "export", "distill", "doctor",
         "plan", "submit", "jobs list", "jobs status", "jobs logs", "jobs stop",
         "status", "runs list", "runs gc",
-        "duplicates", "compact",
+        "duplicates", "compact", "diff",
     ]  # fmt: skip
 
 
