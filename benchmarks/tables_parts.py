@@ -25,8 +25,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.make_rows import made_up_scores, write_pool
-from benchmarks.tables_scale import peak_mb
-from cluster.provenance import hardware, now, versions
+from benchmarks.tables_scale import peak_mb, stamp
 from selector.tables.layout import RunLayout, part_name
 from selector.tables.schema import members_schema
 from selector.tables.write import write_table_list
@@ -140,8 +139,7 @@ def main() -> None:
                 "parts": options.parts, "rows": options.parts * options.rows_per_part,
                 **measure(task, run, options.work),
             }  # fmt: skip
-            stamp = {"at": now(), "hardware": hardware(), "versions": versions()}
-            print(json.dumps(told | stamp), flush=True)
+            print(json.dumps(told | stamp()), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ columns that are needed, filter, sort or join), both without ties settled by con
 process may use --limit-gb of address space, so that what does not fit fails by itself; a task that
 failed at one size is not tried at a larger one. Every answer is checked against the others' of that
 task and size: the number of rows and the sum of their noise values. Tables lie in the page cache.
-One JSON line per measurement.
+One JSON line per measurement; on a machine that does other things besides, read `cpu_seconds`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -157,6 +158,7 @@ def child(tool: str, task: str, run: str, limit_gb: float) -> None:
     work: Callable[[str, str], Answer] = {
         "coursepack": coursepack, "pandas": pandas, "pyarrow": pyarrow,
     }[tool]  # fmt: skip
+    shutil.rmtree(Path(run) / "selections", ignore_errors=True)
     for module in _IMPORTS[tool]:
         import_module(module)  # no part of the work
     begun, processor = time.monotonic(), time.process_time()
@@ -182,6 +184,18 @@ def peak_mb() -> int:
     """Most resident memory of this process; getrusage would tell the parent's if that is more."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+
+def stamp() -> dict[str, Any]:
+    """When, where and with what; `load` is how many processes the machine ran besides."""
+    from cluster.provenance import hardware, now, versions
+
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parent,
+    ).stdout.strip()  # fmt: skip
+    about = {"at": now(), "commit": commit, "load": round(os.getloadavg()[0], 1)}
+    return about | {"hardware": hardware(), "versions": versions()}
 
 
 def measure(tool: str, task: str, run: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -215,8 +229,6 @@ def main() -> None:
     if options.child:
         child(*options.child, options.limit_gb)
         return
-    from cluster.provenance import hardware, now, versions
-
     failed: set[tuple[str, str]] = set()
     differ = False
     for millions in options.millions:
@@ -238,8 +250,7 @@ def main() -> None:
                 result = {"benchmark": "tables_scale", "task": task, "tool": tool} | {
                     "rows": millions * MILLION, "limit_gb": options.limit_gb, **told,
                 }  # fmt: skip
-                stamp = {"at": now(), "hardware": hardware(), "versions": versions()}
-                print(json.dumps(result | stamp), flush=True)
+                print(json.dumps(result | stamp()), flush=True)
     sys.exit(differ)
 
 
