@@ -81,6 +81,7 @@ def start(
             "--threads", "1", "--json", "--set", f"execution.split_bytes={split}",
         ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"RAY_ADDRESS": "local"},  # a cluster of its own
     )  # fmt: skip
 
 
