@@ -24,7 +24,6 @@ class DisturbedCluster:
         self._before = dict(os.environ)
         os.environ.pop("RAY_ADDRESS", None)
         os.environ |= {
-            "RAY_AUTH_MODE": "disabled",
             "RAY_DEDUP_LOGS": "0",
             "PYTHONPATH": python_path(),
             "DISTURBED_FAULTS": faults,

@@ -134,6 +134,8 @@ class RunLock:
         return (latest.epoch, latest.host, latest.pid) == (me.epoch, me.host, me.pid)
 
     def _latest(self) -> _Holder | None:
+        if not storage.exists(self._folder):  # object stores have no empty folders
+            return None
         files = storage.list_files(self._folder, suffix=".json")
         if not files:
             return None
@@ -162,7 +164,7 @@ class RunLock:
 
 def read_holder(folder: str) -> _Holder | None:
     """Who took the lock in `folder` last, living or not; None if nobody ever did. Takes nothing."""
-    return RunLock(folder)._latest() if storage.exists(folder) else None
+    return RunLock(folder)._latest()
 
 
 def _host() -> str:

@@ -48,6 +48,8 @@ class ToyWorker:
         attempts = Path(task.folder, f"{task.name}.attempts")
         attempt = len(attempts.read_bytes()) if attempts.exists() else 0
         attempts.write_bytes(b"x" * (attempt + 1))
+        if task.behaviour == "step":
+            time.sleep(0.1)
         if task.behaviour == "slow":
             for _ in range(8):
                 time.sleep(0.25)
