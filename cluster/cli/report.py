@@ -15,7 +15,8 @@ app = typer.Typer()
 @app.command(
     epilog=example(
         "coursepack report run/ --selection top600k",
-        "coursepack report run/ --selection top600k --compare random600k",
+        "coursepack report run/ --selection top600k --compare random600k --map",
+        "coursepack report run/ --selection top600k --export embedding-atlas top600k.parquet",
     )
 )
 def report(
@@ -37,6 +38,14 @@ def report(
             show_default=False,
         ),
     ] = None,
+    export: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--export",
+            metavar="TOOL PATH",
+            help="Instead of a page write a file for embedding-atlas, or a folder for fiftyone.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="FILE", help="The HTML file; in the run's report folder."),
@@ -47,7 +56,15 @@ def report(
     """Draw a selection: numbers, figures, galleries, in one self-contained HTML file."""
     with command("report", as_json=as_json, debug=debug) as output:
         from cluster.verbs.report import report as run_report
+        from cluster.verbs.report import report_export
 
+        if export is not None:
+            tool, path = export
+            made = report_export(run, selection=selection, tool=tool, out=path, compare=compare)
+            if made.num_unread:
+                output.say(f"warning: {made.num_unread:,} images cannot be read from the pool")
+            output.finish(made, text=[f"{made.num_images:,} images for {tool}: {made.path}"])
+            return
         warnings: list[str] = []
         with output.progress() as on_progress:
             path = run_report(

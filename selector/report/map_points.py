@@ -112,7 +112,7 @@ def thin(rows: pa.Table, most: int) -> pa.Table:
 
 def _rows(source: Source) -> pa.Table:
     """Drawn images of the pool, by row_id, with every column that may colour them."""
-    facts = list(_fact_columns(source))
+    facts = list(fact_columns(source))
     joins = " ".join(f'LEFT JOIN "{kind}" USING (row_id)' for kind in dict(facts))
     names = "".join(f', "{kind}"."{name}" AS "{kind}.{name}"' for kind, name in facts)
     return source.sql.sql(
@@ -123,7 +123,7 @@ def _rows(source: Source) -> pa.Table:
     ).to_arrow_table()
 
 
-def _fact_columns(source: Source) -> Iterator[tuple[str, str]]:
+def fact_columns(source: Source) -> Iterator[tuple[str, str]]:
     """(kind, column) of the newest fact table of each kind, as far as there is room."""
     kinds = dict.fromkeys(fact.kind for fact in fact_tables(source.layout))
     found = [

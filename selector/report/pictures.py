@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
@@ -96,6 +97,34 @@ def load_pictures(
         for found in pool.map(of_shard, sorted(by_shard)):
             pictures.update(found)
     return pictures
+
+
+def read_images(
+    run: str, rows: pa.Table, *, uris: Mapping[int, str], image_ext: Sequence[str]
+) -> Iterator[tuple[int, Data | None]]:
+    """(row_id, image bytes) of every row, shard by shard.
+
+    None where the shard cannot be read, or does not hold the image that was scored.
+
+    Args:
+        rows: row_id, shard_id, content_hash, by row_id; the others as for `load_pictures`.
+    """
+    hashes = dict(zip(rows["row_id"].to_pylist(), rows["content_hash"].to_pylist(), strict=True))
+    members = _members(run, list(hashes))
+    shard_ids = rows["shard_id"].to_numpy()
+    row_ids = rows["row_id"].to_numpy()
+    for shard_id in np.unique(shard_ids).tolist():
+        missing = dict.fromkeys(row_ids[shard_ids == shard_id].tolist())
+        try:
+            for row_id, data in _images(
+                uris.get(shard_id, ""), sorted(missing), members, image_ext
+            ):
+                if content_hash(data) == hashes[row_id]:
+                    del missing[row_id]
+                    yield row_id, data
+        except CoursepackError:  # a shard that is gone: its other images are told as missing
+            pass
+        yield from ((row_id, None) for row_id in missing)
 
 
 def _members(run: str, row_ids: Sequence[int]) -> dict[int, SampleEntry]:
