@@ -116,6 +116,8 @@ def score(
 
         if config is None and not assignments:
             _require({"POOL": pool, "--out": out, "--teacher": teacher})
+        if taps and not features and config is None:
+            _refuse_taps_alone()
         given: dict[str, Any] = {
             "pool": pool or None,
             "out": out,
@@ -167,6 +169,12 @@ def score(
             ],
             exit_code=report.exit_code,
         )
+
+
+def _refuse_taps_alone() -> None:
+    from shards.errors import UsageError
+
+    raise UsageError("--taps says where features are read; add --features full or pca:D to it")
 
 
 def _features_line(features: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from selector.scoring.rows import RowBatch, members_table, scores_table
 from selector.scoring.task import ScoreTask
 from selector.tables.layout import RunLayout, versioned
 from selector.tables.schema import members_schema, scores_schema
-from selector.tables.write import open_part
+from selector.tables.write import open_part, rows_per_group
 from shards import storage
 
 _ROWS_PER_TABLE = 8192
@@ -78,6 +78,9 @@ class PartWriter:
 
     def __init__(self, task: ScoreTask, features: FeaturePlan | None = None) -> None:
         self._files = part_files(task, features)
+        # Rows of wide vectors are handed over sooner: a row group's worth is held at most.
+        groups = (rows_per_group(file.schema) for file in self._files)
+        self._rows_per_table = min(_ROWS_PER_TABLE, *groups)
         self.paths = tuple(file.uri for file in self._files)
         self.wait_s = 0.0
         self.work_s = 0.0
@@ -154,7 +157,7 @@ class PartWriter:
                 if rows is not None:
                     self._check_order(rows)
                     waiting.append(rows)
-                if waiting and (rows is None or sum(map(len, waiting)) >= _ROWS_PER_TABLE):
+                if waiting and (rows is None or sum(map(len, waiting)) >= self._rows_per_table):
                     for append, make in appends:
                         append(make(waiting))
                     waiting = []

@@ -143,9 +143,10 @@ def _stages(
             ShapeProp(module).propagate(example)
         except Exception as error:
             # What a tap returned may be anything; only tensors of one row per image concatenate.
+            reason = str(error.__cause__ or error).splitlines()[0]
             raise UsageError(
                 f"{name}: the outputs of {', '.join(map(str, taps))} cannot be averaged to one "
-                f"vector per image ({str(error).splitlines()[0]}); choose other --taps"
+                f"vector per image ({reason}); choose other --taps"
             ) from error
     stages = []
     for tap, node in zip(taps, pooled, strict=True):

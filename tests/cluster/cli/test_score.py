@@ -121,3 +121,26 @@ def test_another_teacher_in_the_same_run_is_refused(command, tmp_path):
     result = _invoke(*command, "--weights", other)
     assert result.exit_code == 2
     assert "num_classes" in result.stderr
+
+
+def test_features_are_added_to_a_scored_run(command, tmp_path):
+    assert _invoke(*command).exit_code == 0
+    added = _invoke(*command, "--features", "pca:4", "--taps", "layer2,layer3")
+    assert added.exit_code == 0, added.stderr
+    assert "4 numbers an image" in added.stdout
+    assert "of their variance, 2 parts" in added.stdout
+    told = json.loads(_invoke(*command, "--features", "full", "--json").stdout)
+    assert told["parts_done"] == 0
+    assert (told["features"]["dim"], told["features"]["missing"]) == (112, 0)
+
+
+def test_senseless_features_are_refused(command, pool, weights, tmp_path):
+    wrong = _invoke(*command, "--features", "all")
+    assert wrong.exit_code == 2
+    assert "features.mode: expected full, or pca:D" in wrong.stderr
+    alone = _invoke(
+        "score", pool, "--teacher", "he/resnet8", "--weights", weights, "--out", tmp_path / "r",
+        "--taps", "layer1",
+    )  # fmt: skip
+    assert alone.exit_code == 2
+    assert "--taps says where features are read; add --features" in alone.stderr

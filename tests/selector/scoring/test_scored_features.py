@@ -236,3 +236,15 @@ def test_features_that_are_not_finite_are_null_and_counted(
     assert result.counters["features_null"] == (sound & ~even).sum()
     assert result.counters["features_clipped"] == (sound & (np.arange(NUM_IMAGES) % 4 == 0)).sum()
     assert set(pq.read_table(result.paths[0])["status"].to_pylist()) == {"ok", "undecodable"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_a_gpu_gives_the_same_features_but_for_rounding(
+    scorer: ShardScorer, spec: ScoreSpec, plan: FeaturePlan, shard: str, tmp_path: Path
+) -> None:
+    expected, sound = vectors(scorer.score(task(shard, tmp_path / "cpu")).paths[2])
+    with ShardScorer(spec, batch_size=BATCH, threads=2, device="cuda", features=plan) as on_gpu:
+        found, valid = vectors(on_gpu.score(task(shard, tmp_path / "gpu")).paths[2])
+    assert np.array_equal(valid, sound)
+    assert np.allclose(found, expected, rtol=1e-2, atol=1e-2)

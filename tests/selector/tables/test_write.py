@@ -1,14 +1,22 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from selector.tables.layout import RunLayout
 from selector.tables.read import read_table_list, table_parts
-from selector.tables.schema import members_schema, scores_schema
-from selector.tables.write import conform, write_part, write_table_list
+from selector.tables.schema import fact_schema, members_schema, scores_schema
+from selector.tables.vectors import encode_vectors, vector_column
+from selector.tables.write import (
+    ROWS_PER_GROUP,
+    conform,
+    rows_per_group,
+    write_part,
+    write_table_list,
+)
 from tests.support.runs import write_run
 
 
@@ -102,3 +110,18 @@ def test_versions_count_on_past_nine(tmp_path: Path) -> None:
 def test_parts_outside_the_run_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="outside the run"):
         write_table_list(RunLayout(str(tmp_path / "run")), "scores", [str(tmp_path / "a.parquet")])
+
+
+def test_wide_vectors_come_in_small_row_groups(tmp_path: Path) -> None:
+    def schema(dim: int) -> pa.Schema:
+        return fact_schema("features", [vector_column("features", dim, "made up")])
+
+    assert rows_per_group(scores_schema()) == ROWS_PER_GROUP == rows_per_group(schema(64))
+    assert [rows_per_group(schema(dim)) for dim in (960, 3840, 100_000)] == [8192, 2048, 1024]
+    rows = pa.array(np.arange(3000))
+    values = encode_vectors(np.zeros((3000, 3840), np.float16))
+    write_part(
+        str(tmp_path / "a.parquet"), pa.Table.from_arrays([rows, values], schema=schema(3840))
+    )
+    groups = pq.ParquetFile(tmp_path / "a.parquet").metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [2048, 952]
