@@ -12,6 +12,9 @@ from selector.tables.layout import RunLayout
 from shards import atomic, storage
 from shards.errors import CoursepackError
 
+STARTUP_SPREAD = 1.5
+"""A second start of the workers may take this many times more or less."""
+
 SAME_WORK = 0.02
 """A call whose images lie within the forecast's interval, give or take 2 %, did that work."""
 
@@ -58,13 +61,19 @@ class Forecast:
     @property
     def wall_s(self) -> Interval:
         """Seconds from the call to its end, start-up included."""
-        work = self.estimate.work_s
-        return Interval(
-            self.startup_s + work.value, self.startup_s + work.low, self.startup_s + work.high
-        )
+        return total_wall(self.startup_s, self.estimate.work_s)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"wall_s": asdict(self.wall_s)}
+
+
+def total_wall(startup_s: float, work_s: Interval) -> Interval:
+    """Start-up and work; the start-up was seen once, so its own interval is wide."""
+    return Interval(
+        startup_s + work_s.value,
+        startup_s / STARTUP_SPREAD + work_s.low,
+        startup_s * STARTUP_SPREAD + work_s.high,
+    )
 
 
 def write_forecast(layout: RunLayout, forecast: Forecast) -> None:

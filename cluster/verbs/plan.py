@@ -23,9 +23,9 @@ from cluster.execution import (
     worker_pool,
 )
 from cluster.forecast.choice import choose_shards, deal
-from cluster.forecast.estimate import Estimate, Interval, estimate, read_probe
+from cluster.forecast.estimate import Estimate, estimate, read_probe
 from cluster.forecast.probe_stage import ProbeStage, ProbeTask
-from cluster.forecast.record import Forecast, write_forecast
+from cluster.forecast.record import Forecast, total_wall, write_forecast
 from cluster.ledger import Ledger
 from cluster.metrics import STAGES, sum_counters
 from cluster.pool_manifest import PoolState, compare, follow_moves, read_manifest
@@ -265,10 +265,7 @@ def _forecast(
     total = sum(seconds.values()) or 1.0
     gpu = chosen.device.startswith("cuda")
     units = chosen.actors * (1 if gpu else chosen.threads)
-    work = expected.work_s
-    hours = Interval(
-        *((startup_s + one) * units / 3600 for one in (work.value, work.low, work.high))
-    )
+    hours = total_wall(startup_s, expected.work_s).scaled(units / 3600)
     forecast = Forecast(
         run=layout.root if layout else "",
         teacher=teacher.name,

@@ -42,11 +42,11 @@ def test_forecast_beside_fact(layout: RunLayout) -> None:
     found = beside_fact(layout, FACT)
     assert found is not None
     assert found["wall_s"] == {"forecast": 100.0, "fact": 120.0, "ratio": pytest.approx(1.2)}
-    assert found["wall_s_interval"] == [90.0, 120.0]
+    assert found["wall_s_interval"] == [pytest.approx(80 + 10 / 1.5), 125.0]
     assert found["images_per_s"]["forecast"] == pytest.approx(10.0)
     assert found["same_work"]
     (line,) = fact_lines(found)
-    assert "forecast: 100.0 s (90.0 to 120.0), fact 120.0 s (+20%)" in line
+    assert "forecast: 100.0 s (86.7 to 125.0), fact 120.0 s (+20%)" in line
 
 
 @pytest.mark.parametrize("change", [{"images": 400}, {"workers": 4}])
