@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from cluster.metric_catalog import METRICS, Samples, samples
 from cluster.progress import OnProgress, Progress
 from selector.tables.layout import RunLayout
 from shards import atomic, storage
-from shards.errors import StorageError
 
-EVERY_S = 5.0
+EVERY_S = 10.0
 
 Publish = Callable[[Samples], None]
 
@@ -27,9 +27,20 @@ def exported(
     on_progress: OnProgress, layout: RunLayout, *, on_ray: bool, every_s: float = EVERY_S
 ) -> Iterator[OnProgress]:
     """`on_progress`, which also publishes the metrics of what passes through it."""
-    publish: Publish = RayMetrics(layout.root) if on_ray else _to_file(layout)
+    publish: Publish | None = RayMetrics(layout.root) if on_ray else _to_file(layout)
     latest: Progress | None = None
     due = 0.0
+
+    def tell(progress: Progress) -> None:
+        nonlocal publish
+        if publish is None or progress.facts is None:
+            return
+        try:
+            publish(samples(progress, progress.facts))
+        except Exception as error:  # for onlookers alone: whatever it is, it must not end a run
+            publish = None
+            note = f"metrics are not published any more: {type(error).__name__}: {error}"
+            on_progress(replace(progress, note=note))
 
     def passing(progress: Progress) -> None:
         nonlocal latest, due
@@ -38,14 +49,14 @@ def exported(
             return
         latest = progress
         if time.monotonic() >= due:
-            publish(samples(progress, progress.facts))
+            tell(progress)
             due = time.monotonic() + every_s
 
     try:
         yield passing
     finally:
-        if latest is not None and latest.facts is not None:
-            publish(samples(latest, latest.facts))
+        if latest is not None:
+            tell(latest)
 
 
 class RayMetrics:
@@ -102,8 +113,7 @@ def _to_file(layout: RunLayout) -> Publish:
     uri = storage.join(layout.report_dir, "metrics.prom")
 
     def publish(found: Samples) -> None:
-        with suppress(StorageError):  # a full disk shows in the run itself, with its cure
-            atomic.write_bytes(uri, to_text(found, run=layout.root).encode())
+        atomic.write_bytes(uri, to_text(found, run=layout.root).encode())
 
     return publish
 

@@ -45,8 +45,14 @@ def test_a_run_without_ray_keeps_a_text_file_and_passes_everything_on(tmp_path: 
 
 def test_a_place_that_cannot_be_written_does_not_end_the_run(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("")
-    with exported(lambda _: None, RunLayout(str(tmp_path)), on_ray=False) as on_progress:
-        on_progress(Progress(1, 10, facts=FACTS))
+    seen: list[Progress] = []
+    layout = RunLayout(str(tmp_path))
+    with exported(seen.append, layout, on_ray=False, every_s=0) as on_progress:
+        for done in (1, 2):
+            on_progress(Progress(done, 10, facts=FACTS))
+    notes = [progress.note for progress in seen if progress.note]
+    assert len(notes) == 1, "told once"
+    assert "metrics are not published any more" in notes[0]
 
 
 PROGRAM = """

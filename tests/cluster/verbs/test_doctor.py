@@ -56,3 +56,20 @@ def test_every_node_of_a_cluster_is_asked(tmp_path: Path) -> None:
     for name in ("cluster", "versions", "code", f"storage {tmp_path}", "clocks"):
         assert f"'{name}': 'ok'" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "token", "level"),
+    [("token", "t" * 64, "ok"), ("", "t" * 64, "warning"), ("token", "", "problem")],
+)
+def test_the_token_is_a_line_and_its_value_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str, token: str, level: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    report = doctor(address="127.0.0.1:1")
+    (check,) = [check for check in report.checks if check.name == "token"]
+    assert check.level == level
+    assert token == "" or token not in "\n".join(report.lines())

@@ -11,7 +11,9 @@ import pytest
 from cluster.run_lock import RunLock
 from cluster.runs import open_run
 from selector.tables.layout import RunLayout
+from shards import storage
 from tests.support.command import coursepack
+from tests.support.servers import s3_bucket
 
 
 def make_run(root: Path, *, teacher: str = "he/resnet8") -> Path:
@@ -61,3 +63,25 @@ def test_gc_lists_first_and_removes_when_told(folder: Path) -> None:
 def test_nothing_there_is_wrong_use(tmp_path: Path) -> None:
     assert coursepack("runs", "list", tmp_path / "gone").exit_code == 2
     assert "no run in" in coursepack("runs", "list", tmp_path).output
+
+
+def test_runs_on_an_object_store(folder: Path) -> None:
+    with s3_bucket() as bucket:
+        for path in (folder / "a").rglob("*"):
+            if path.is_file():
+                uri = f"{bucket}/runs/{path.relative_to(folder)}"
+                storage.put(uri, path.read_bytes())
+        storage.put(f"{bucket}/runs/a/.plan-ab/scores/x.parquet", b"cut off")
+        (one,) = coursepack("runs", "list", f"{bucket}/runs", "--json").json["runs"]
+        assert one["run"] == f"{bucket}/runs/a"
+        assert one["status"]["state"] == "empty"
+        dry = coursepack("runs", "gc", f"{bucket}/runs", "--older-than", 0, "--json").json
+        assert [item["uri"] for item in dry["garbage"]] == [
+            f"{bucket}/runs/a/.plan-ab/scores/x.parquet"
+        ]
+
+
+def test_watching_a_run_that_does_not_go_ends_at_once(folder: Path) -> None:
+    answer = coursepack("status", folder / "a", "--watch")
+    assert answer.exit_code == 0
+    assert "state        empty" in answer.output
