@@ -18,6 +18,7 @@ _VERBS = (
     "plan", "submit", "jobs_list", "jobs_status", "jobs_logs", "jobs_stop",
     "status", "runs_list", "runs_gc",
     "duplicates", "compact", "diff",
+    "pu_fit", "pu_score", "pu_show", "truth",
 )  # fmt: skip
 
 _TOGETHER = {

@@ -22,6 +22,7 @@ from cluster.cli import (
     jobs,
     map,
     plan,
+    pu,
     query,
     report,
     runs,
@@ -30,6 +31,7 @@ from cluster.cli import (
     shards,
     status,
     submit,
+    truth,
 )
 from cluster.cli.plain import to_json
 
@@ -105,6 +107,8 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(duplicates.app)
 app.add_typer(compact.app)
 app.add_typer(diff.app)
+app.add_typer(pu.app, name="pu")
+app.add_typer(truth.app)
 
 
 def main() -> None:

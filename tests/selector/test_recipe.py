@@ -45,7 +45,18 @@ def test_file_text_data_and_name_are_the_same_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["dfnd", "dfnd-quota", "random", "everything"])
 def test_ready_recipes_are_valid_and_named_like_their_file(name: str) -> None:
     assert load_recipe(name).name == name
-    assert set(ready_recipes()) == {"dfnd", "dfnd-quota", "random", "everything"}
+    assert set(ready_recipes()) == {
+        "dfnd",
+        "dfnd-quota",
+        "random",
+        "everything",
+        "pu-s1",
+        "pu-s2",
+        "pu-noise",
+        "pu-top",
+        "baseline-ground-truth",
+        "baseline-random",
+    }
 
 
 def test_written_back_it_is_the_same_recipe(tmp_path: Path) -> None:
@@ -114,7 +125,10 @@ def test_the_file_is_named(tmp_path: Path) -> None:
 def test_an_unknown_ready_recipe_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="did you mean 'dfnd'"):
         load_recipe("dnfd")
-    with pytest.raises(UsageError, match="ready ones are dfnd, dfnd-quota, everything, random"):
+    with pytest.raises(
+        UsageError,
+        match="ready ones are baseline-ground-truth, baseline-random, dfnd, dfnd-quota, everything",
+    ):
         load_recipe("zzzzzz")
 
 

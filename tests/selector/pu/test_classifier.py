@@ -4,17 +4,19 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-from selector.pu.classifier import HeadClassifier, read_classifier, write_classifier
+from selector.pu.classifier import (
+    HeadClassifier,
+    read_classifier,
+    refuse_other_features,
+    write_classifier,
+)
 from selector.pu.fit import fit_head
-from selector.pu.score import score_parts
 from selector.pu.settings import make_settings
-from selector.tables.facts import find_fact, write_fact_table
-from selector.tables.query import query
+from selector.tables.layout import RunLayout
 from shards.errors import StorageError, UsageError
-from tests.support.pu import Pool, add_features, labelled, write_pool
+from tests.support.pu import labelled, write_pool
 
 
 @pytest.fixture(scope="module")
@@ -25,68 +27,37 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> HeadClassifier:
 
 
 @pytest.fixture
-def scored(tmp_path: Path, classifier: HeadClassifier) -> Pool:
-    """A run whose first two shards have PU scores by the classifier `one`."""
-    pool = write_pool(tmp_path / "run", per_shard=100)
-    two_shards = add_features(pool.run, shards=2, per_shard=100, share=0.3)
-    write_classifier(pool.layout, "one", classifier)
-    parts, made = score_parts(pool.layout, two_shards, classifier, "one")
-    assert made == 2
-    write_fact_table(pool.layout, "pu", "one", parts, about={"prior": 0.3})
-    return pool
+def layout(tmp_path: Path, classifier: HeadClassifier) -> RunLayout:
+    """A run that holds the classifier `one`."""
+    layout = RunLayout(str(tmp_path / "run"))
+    write_classifier(layout, "one", classifier)
+    return layout
 
 
-def test_scores_are_aligned_row_by_row_and_failed_images_have_none(scored: Pool) -> None:
-    table = query(scored.run.root, "SELECT * FROM pu ORDER BY row_id")
-    assert table["row_id"].to_pylist() == scored.row_id_N[:200].tolist()
-    missing = np.flatnonzero(table["pu_score"].is_null().to_numpy())
-    assert missing.tolist() == [i for i in range(200) if i % 20 == 19]
-    assert table["pu_prob"].null_count == 10
-    score = table["pu_score"].to_numpy()
-    truth = scored.positive_N[:200]
-    assert np.nanmean(score[truth]) > np.nanmean(score[~truth])
-    field = pq.read_schema(find_fact(scored.layout, "pu").table.parts[0]).field("pu_score")
-    assert field.metadata[b"direction"] == b"higher"
-
-
-def test_new_parts_are_scored_and_old_ones_left_alone(scored: Pool) -> None:
-    classifier = read_classifier(scored.layout, "one")
-    old = Path(find_fact(scored.layout, "pu").table.parts[0])
-    before = (old.stat().st_mtime_ns, old.read_bytes())
-    three = add_features(scored.run, shards=3, per_shard=100, share=0.3)
-    # The first two were written anew, so their etags changed: the same bytes come out.
-    parts, _ = score_parts(scored.layout, three, classifier, "one")
-    assert len(parts) == 3
-    assert old.read_bytes() == before[1]
-    times = [Path(part).stat().st_mtime_ns for part in parts]
-    assert score_parts(scored.layout, three, classifier, "one") == (parts, 0)
-    assert [Path(part).stat().st_mtime_ns for part in parts] == times
-
-
-def test_it_reads_back_the_same(scored: Pool) -> None:
-    one, two = (read_classifier(scored.layout, "one") for _ in range(2))
+def test_it_reads_back_the_same(layout: RunLayout) -> None:
+    one, two = (read_classifier(layout, "one") for _ in range(2))
     rows = labelled(30).vectors_PD
     assert np.array_equal(one(rows)[0], two(rows)[0])
     assert one.card["features"]["teacher_fingerprint"] == "t1"
     assert one.digest == one.card["digest"]
 
 
-def test_features_of_another_teacher_are_refused(scored: Pool) -> None:
-    other = add_features(scored.run, shards=3, per_shard=100, share=0.3, teacher="t2")
+def test_features_of_another_teacher_are_refused(layout: RunLayout, tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "other", shards=1, per_shard=20, teacher="t2")
     with pytest.raises(UsageError, match='teacher_fingerprint "t2", the classifier was trained on'):
-        score_parts(scored.layout, other, read_classifier(scored.layout, "one"), "one")
+        refuse_other_features(read_classifier(layout, "one"), pool.features)
 
 
-def test_damaged_files_are_named(scored: Pool) -> None:
-    folder = Path(scored.layout.pu_dir("one"))
+def test_damaged_files_are_named(layout: RunLayout) -> None:
+    folder = Path(layout.pu_dir("one"))
     weights = (folder / "classifier.safetensors").read_bytes()
     (folder / "classifier.safetensors").write_bytes(weights[:100])
     with pytest.raises(StorageError, match=r"classifier\.safetensors is damaged"):
-        read_classifier(scored.layout, "one")
+        read_classifier(layout, "one")
     (folder / "classifier.safetensors").write_bytes(weights[:-4] + b"\0\0\1\0")
     with pytest.raises(StorageError, match="other weights than its card says"):
-        read_classifier(scored.layout, "one")
+        read_classifier(layout, "one")
     card = json.loads((folder / "card.json").read_text()) | {"version": 99}
     (folder / "card.json").write_text(json.dumps(card))
     with pytest.raises(UsageError, match="version 99"):
-        read_classifier(scored.layout, "one")
+        read_classifier(layout, "one")

@@ -1,0 +1,207 @@
+"""CIFAR-10 images hidden in a wild pool: how well does a PU classifier find them?
+
+    python -m benchmarks.pu_cifar --work /tmp/pu_cifar [--seeds 3] [--shares 0.05,0.2,0.5]
+
+The pool is the 40,000 wild images of COURSEPACK_DATA plus CIFAR-10 training images, so many that
+they are the given share of it. 1,000 others (100 a class, drawn by the seed) are labelled. Teacher:
+ResNet-20; head mode on its 112 stage features, whole and as 64 principal components (of 128 there
+are none). Settings are the defaults, which were chosen by held-out labelled images and pool alone,
+on another draw (seed 100).
+
+Per share and seed, against the truth that an image is from CIFAR-10: average precision of the PU
+score, of the noise value and of a random order; precision and recall of the PU selection
+(F > 0), and of as many images by noise value and at random; the prior as estimated, and with the
+paper's deviation; the error of pu_prob and of sigmoid(F) as probabilities. Wild images of classes
+that CIFAR-10 has too (dogs, cats, cars) count as negatives; `precision_with_wild` counts them as
+positives. The prior is estimated, and given as it is for comparison. Appends one JSON line per share
+to benchmarks/results/pu_cifar.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cifar_data import CifarImages, data_folder, encode_png, load_cifar, write_cifar
+from benchmarks.domain_share import ON_DOMAIN, true_synsets
+from benchmarks.mnist_data import append_result, write_samples
+from cluster import pu_fit, query, score, truth
+from cluster.execution import ExecutionConfig
+from cluster.provenance import hardware, now, versions
+from selector.against_truth import average_precision
+from selector.pu.calibrate import calibration_error
+from selector.scoring.feature_spec import FeatureSpec
+from selector.scoring.spec import ScoreSpec
+from selector.tables.layout import RunLayout
+from selector.teachers.spec import TeacherSpec
+
+RESULTS = Path(__file__).parent / "results" / "pu_cifar.jsonl"
+PER_CLASS, NUM_WILD = 100, 40_000
+FEATURES = {"full": "full", "pca64": "pca:64"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--shares", default="0.05,0.2,0.5")
+    options = parser.parse_args()
+    for share in map(float, options.shares.split(",")):
+        folder = options.work / f"share-{share:g}"
+        run = scored_pool(folder, share)
+        known = true_positives(run)
+        seeds = [one_seed(folder, run, share, seed, known) for seed in range(options.seeds)]
+        result = {
+            "benchmark": "pu_cifar",
+            "share": share,
+            "pool": len(known["row_id"]),
+            "labelled": 10 * PER_CLASS,
+            "means": means(seeds),
+            "seeds": seeds,
+            "at": now(),
+            "hardware": hardware(),
+            "versions": versions(),
+        }
+        append_result(RESULTS, result)
+        print(json.dumps({"share": share, **result["means"]}, indent=1), flush=True)
+
+
+def scored_pool(folder: Path, share: float) -> str:
+    """Pool, scores, features and truth of one share; returns the run."""
+    hidden = hidden_images(share)
+    write_samples(folder / "hidden", hidden_samples(hidden))
+    weights = next((data_folder() / "weights").glob("*resnet20*.npz"))
+    run = str(folder / "run")
+    for mode in FEATURES.values():
+        score(
+            [str(data_folder() / "wild"), str(folder / "hidden")],
+            spec=ScoreSpec(teacher=TeacherSpec(name="he/resnet20", weights=str(weights))),
+            out=run,
+            features=FeatureSpec(mode=mode, name=mode.replace(":", "")),
+            execution=ExecutionConfig(executor="inline", threads=1, device="cpu"),
+        )
+    truth(run, member="cls")  # wild samples have none
+    return run
+
+
+def hidden_images(share: float) -> CifarImages:
+    """Of the 50,000 training images but those that any seed labels."""
+    whole = all_training()
+    few = np.concatenate([labelled(seed).places for seed in range(10)])
+    rest = np.setdiff1d(whole.places, few)
+    count = min(len(rest), round(share / (1 - share) * NUM_WILD))
+    return whole.take(np.sort(np.random.default_rng(0).permutation(rest)[:count]))
+
+
+def all_training() -> CifarImages:
+    parts = [load_cifar(kind) for kind in ("train", "validation")]
+    return CifarImages(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def labelled(seed: int) -> CifarImages:
+    return all_training().per_class(PER_CLASS, seed=seed)
+
+
+def hidden_samples(found: CifarImages) -> Iterator[tuple[str, dict[str, bytes]]]:
+    for image, label, place in zip(*found, strict=True):
+        yield f"hidden-{place:05d}", {"png": encode_png(image), "cls": str(int(label)).encode()}
+
+
+def true_positives(run: str) -> dict[str, np.ndarray]:
+    """row_id, whether it is from CIFAR-10, whether it is a wild image of one of its classes."""
+    rows = query(run, "SELECT row_id, is_positive FROM truth ORDER BY row_id")
+    ids = rows["row_id"].to_numpy()
+    on_domain = {synset for synsets in ON_DOMAIN.values() for synset in synsets.split()}
+    synsets = true_synsets(RunLayout(run))
+    wild = np.array([synsets.get(int(row)) in on_domain for row in ids])
+    return {"row_id": ids, "positive": rows["is_positive"].to_numpy() > 0, "wild": wild}
+
+
+def one_seed(
+    folder: Path, run: str, share: float, seed: int, known: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    few = write_cifar(folder / f"few-{seed}", labelled(seed), prefix="few-")
+    found: dict[str, Any] = {"seed": seed}
+    for features, mode in FEATURES.items():
+        for prior in ("auto", share):
+            name = f"{features}_{'auto' if prior == 'auto' else 'given'}_{seed}"
+            report = pu_fit(
+                run,
+                positives=[few],
+                prior=prior,  # type: ignore[arg-type]
+                name=name,
+                features=mode.replace(":", ""),
+                seed=seed,
+            )
+            told = measure(run, name, known)
+            told["prior"] = report.prior
+            told["true_positive_rate"] = round(report.true_positive_rate, 4)
+            told["warnings"] = report.warnings
+            found[name.removesuffix(f"_{seed}")] = told
+    return found
+
+
+def measure(run: str, name: str, known: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The figures of one PU table, beside noise value and chance."""
+    rows = query(
+        run,
+        f"SELECT pu_score, pu_prob, noise_value FROM pu_{name} JOIN scores USING (row_id) "
+        "ORDER BY row_id",
+    )
+    score_N, prob_N, noise_N = (rows[column].to_numpy() for column in rows.column_names)
+    positive_N = known["positive"]
+    random_N = np.random.default_rng(0).random(len(positive_N))
+    taken = score_N > 0
+    count = int(taken.sum())
+
+    def of_best(order_N: np.ndarray) -> dict[str, float]:
+        best = np.argsort(order_N, kind="stable")[:count]
+        right = positive_N[best]
+        return {
+            "precision": round(float(right.mean()), 4) if count else 0.0,
+            "recall": round(float(right.sum() / positive_N.sum()), 4),
+            "precision_with_wild": round(float((right | known["wild"][best]).mean()), 4)
+            if count
+            else 0.0,
+            "average_precision": round(average_precision(-order_N, positive_N), 4),
+        }
+
+    return {
+        "selected": count,
+        "pu": of_best(-score_N),
+        "noise_value": of_best(noise_N),
+        "random": of_best(random_N),
+        "calibration_error": {
+            "pu_prob": round(calibration_error(prob_N, positive_N), 4),
+            "sigmoid": round(calibration_error(1 / (1 + np.exp(-score_N)), positive_N), 4),
+        },
+    }
+
+
+def means(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation over seeds of every number that all have."""
+    first = seeds[0]
+
+    def at(values: list[Any]) -> Any:
+        if isinstance(values[0], dict):
+            return {
+                key: at([value[key] for value in values])
+                for key in values[0]
+                if key not in ("warnings", "reasons", "estimator", "given", "fragile")
+            }
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        return [round(statistics.mean(values), 4), round(spread, 4)]
+
+    return {key: at([seed[key] for seed in seeds]) for key in first if isinstance(first[key], dict)}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
