@@ -66,7 +66,7 @@ def fit(
             "--set", metavar="FIELD=VALUE", help="Change a setting, e.g. surrogate=sigmoid."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the training.")] = 0,
     sensitivity: Annotated[
         str | None,
         typer.Option(
