@@ -4,17 +4,17 @@
 
 The pool is the 40,000 wild images of COURSEPACK_DATA plus CIFAR-10 training images, so many that
 they are the given share of it. 1,000 others (100 a class, drawn by the seed) are labelled. Teacher:
-ResNet-20; head mode on its 112 stage features, whole and as 64 principal components (of 128 there
-are none). Settings are the defaults, which were chosen by held-out labelled images and pool alone,
-on another draw (seed 100).
+ResNet-20; head mode on its 112 stage features, whole and as 64 principal components (128 there are
+not). Settings are the defaults, which were chosen by held-out labelled images and pool alone, on
+another draw.
 
 Per share and seed, against the truth that an image is from CIFAR-10: average precision of the PU
-score, of the noise value and of a random order; precision and recall of the PU selection
-(F > 0), and of as many images by noise value and at random; the prior as estimated, and with the
-paper's deviation; the error of pu_prob and of sigmoid(F) as probabilities. Wild images of classes
-that CIFAR-10 has too (dogs, cats, cars) count as negatives; `precision_with_wild` counts them as
-positives. The prior is estimated, and given as it is for comparison. Appends one JSON line per share
-to benchmarks/results/pu_cifar.jsonl.
+score, of the noise value and of a random order; precision and recall of the PU selection (F > 0),
+and of as many images by noise value and at random; the prior as estimated, and what the paper's
+deviation would give; the error of pu_prob and of sigmoid(F) as probabilities. Wild images of
+classes that CIFAR-10 has too (dogs, cats, cars) count as negatives; `precision_with_wild` counts
+them as positives. The prior is estimated, and given as it is for comparison. Appends one JSON line
+per share to benchmarks/results/pu_cifar.jsonl.
 """
 
 from __future__ import annotations
@@ -37,8 +37,15 @@ from cluster.execution import ExecutionConfig
 from cluster.provenance import hardware, now, versions
 from selector.against_truth import average_precision
 from selector.pu.calibrate import calibration_error
+from selector.pu.crossfit import crossfitted_ranks
+from selector.pu.labelled import read_labelled
+from selector.pu.pool_rows import FeatureRows
+from selector.pu.prior import estimate_prior
+from selector.pu.settings import make_settings
 from selector.scoring.feature_spec import FeatureSpec
+from selector.scoring.positives import open_extractor
 from selector.scoring.spec import ScoreSpec
+from selector.tables.facts import find_fact
 from selector.tables.layout import RunLayout
 from selector.teachers.spec import TeacherSpec
 
@@ -145,7 +152,25 @@ def one_seed(
             told["true_positive_rate"] = round(report.true_positive_rate, 4)
             told["warnings"] = report.warnings
             found[name.removesuffix(f"_{seed}")] = told
+    found["prior_uniform_deviation"] = {"value": paper_estimate(run, few, seed)}
     return found
+
+
+def paper_estimate(run: str, few: str, seed: int) -> float:
+    """The prior by best bin estimation with the deviation of the paper, from the same ranks."""
+    features = find_fact(RunLayout(run), "features", "full")
+    images = list(read_labelled([few]))
+    with open_extractor(run, which=features.fact_id) as extract:
+        vectors = extract([image.data for image in images]).vectors
+    pool = FeatureRows(features, seed=seed)
+    ranks = crossfitted_ranks(
+        vectors,
+        pool.held_out_MD,
+        statistics=(pool.mean_D, pool.deviation_D),
+        hidden=make_settings("default").hidden(pool.dim),
+        seed=seed,
+    )
+    return estimate_prior(*ranks, seed=seed, deviation="uniform").value
 
 
 def measure(run: str, name: str, known: dict[str, np.ndarray]) -> dict[str, Any]:
