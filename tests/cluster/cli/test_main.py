@@ -32,6 +32,7 @@ def test_every_verb_of_the_design_is_there():
         "plan", "submit", "jobs list", "jobs status", "jobs logs", "jobs stop",
         "status", "runs list", "runs gc",
         "duplicates", "compact", "diff",
+        "pu fit", "pu score", "pu show", "truth",
     ]  # fmt: skip
 
 
