@@ -5,8 +5,8 @@
 The pool is the 40,000 wild images of COURSEPACK_DATA plus CIFAR-10 training images, so many that
 they are 0.05, 0.2 and 0.5 of it: one run whose pool grows twice. 1,000 others (100 a class, drawn
 by the seed) are labelled. Teacher: ResNet-20; head mode on its 112 stage features, and at the share
-0.2 on 64 principal components of them as well (128 there are not). Settings are the defaults, which were chosen by held-out labelled images and pool alone, on
-another draw.
+0.2 on 64 principal components of them as well (128 there are not). Settings are the defaults, which
+were chosen by held-out labelled images and pool alone, on another draw.
 
 Per share and seed, against the truth that an image is from CIFAR-10: average precision of the PU
 score, of the noise value and of a random order; precision and recall of the PU selection (F > 0),
@@ -20,7 +20,6 @@ per share to benchmarks/results/pu_cifar.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 from collections.abc import Iterator, Sequence
