@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from selector.tables.read import unreadable
@@ -30,6 +31,9 @@ from selector.tables.schema import row_id
 
 READERS = 2
 """Threads that read ahead; reading and decompressing go on without Python's lock."""
+
+_REMOTE_READERS = 8
+"""An object store answers each of many requests late, but many at a time."""
 
 _OPEN_FOOTERS = 4096
 _NO_ROW_ID = 2**63 - 1
@@ -73,19 +77,22 @@ def scan(
     beside: Mapping[str, Columns] | None = None,
     *,
     keep: Callable[[pa.Table], pa.Array | None] | None = None,
-    threads: int = READERS,
+    threads: int | None = None,
 ) -> Iterator[Piece]:
     """Every row of `base`, in order of its parts.
 
     Args:
         beside: fact tables by a name; their columns appear as `<name>.<column>`.
         keep: rows of a piece -> mask of those to keep, None for all; called by the reading threads.
+        threads: that read ahead; 2 for a local disk and 8 for an object store unless given.
 
     Raises:
         StorageError: a part that cannot be read, by name.
     """
     sides = {name: TableReader(columns) for name, columns in (beside or {}).items()}
     table = TableReader(base)
+    if threads is None:
+        threads = READERS if table.is_local else _REMOTE_READERS
 
     def read(file: int, group: int) -> tuple[pa.Table, int]:
         rows = table.read(file, group)
@@ -132,6 +139,11 @@ class TableReader:
         self.footer = lru_cache(_OPEN_FOOTERS)(self._read_footer)
         self._starts = _first_row_ids(self.columns.source.files)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the parts lie on a disk of this machine."""
+        return isinstance(self.columns.source.filesystem, pafs.LocalFileSystem)
+
     def read(self, file: int, group: int) -> pa.Table:
         """`row_id` and the named columns of one row group."""
         source = self.columns.source
@@ -139,7 +151,7 @@ class TableReader:
         try:
             with (
                 source.filesystem.open_input_file(path) as handle,
-                pq.ParquetFile(handle, metadata=metadata) as opened,
+                pq.ParquetFile(handle, metadata=metadata, pre_buffer=not self.is_local) as opened,
             ):
                 return opened.read_row_group(
                     group, columns=["row_id", *self.names], use_threads=False

@@ -28,7 +28,7 @@ def _write(folder: Path, *, named: bool = True) -> Columns:
     return Columns("base", open_parts("base", parts), ("x",))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_exactly_the_rows_that_are_wanted(tmp_path_factory, data: DataObject) -> None:
     columns = _write(tmp_path_factory.mktemp("lookup"), named=data.draw(st.booleans()))

@@ -85,7 +85,7 @@ def test_facts_of_the_same_parts_lie_beside_their_rows(tmp_path: Path) -> None:
     assert rows["clusters.f"].to_pylist() == (ids * 10).tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_facts_that_are_cut_otherwise_or_lack_rows_are_found_by_row_id(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
