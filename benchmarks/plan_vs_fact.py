@@ -45,28 +45,37 @@ class Case:
 
     name: str
     teacher: str
-    make_pool: Callable[[Path, Path], None]
+    make_pool: Callable[[Path, Path, bool], None]
     num_classes: int
     weights: str = ""
 
 
-def make_wild(data: Path, pool: Path) -> None:
-    for shard in sorted((data / "wild").glob("*.tar.gz"))[:4]:
-        shutil.copy(shard, pool)
+def make_wild(data: Path, pool: Path, small: bool) -> None:
+    shards = sorted((data / "wild").glob("*.tar.gz"))
+    if not small:
+        for shard in shards[:4]:
+            shutil.copy(shard, pool)
+        return
+    with tarfile.open(shards[0]) as source:
+        members = [member for member in source if member.isfile()][:6000]
+        for number in range(4):
+            with tarfile.open(pool / f"wild-{number}.tar.gz", "w:gz") as tar:
+                for member in members[number * 1500 : (number + 1) * 1500]:
+                    tar.addfile(member, source.extractfile(member))
 
 
-def make_imagenet(data: Path, pool: Path) -> None:
-    for copy in range(6):
+def make_imagenet(data: Path, pool: Path, small: bool) -> None:
+    for copy in range(1 if small else 6):
         for shard in sorted((data / "imagenet_sample").glob("*.tar")):
             shutil.copy(shard, pool / f"{shard.stem}-{copy}.tar")
 
 
-def make_digits(data: Path, pool: Path) -> None:
+def make_digits(data: Path, pool: Path, small: bool) -> None:
     found = next((data / "mnist").rglob("*train-images*"))
     opener = gzip.open if found.suffix == ".gz" else open
     with opener(found, "rb") as file:
         pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    for number, chunk in enumerate(np.split(pixels, 60)):
+    for number, chunk in enumerate(np.split(pixels, 60)[: 15 if small else 60]):
         with tarfile.open(pool / f"digits-{number:03d}.tar", "w", tarfile.USTAR_FORMAT) as tar:
             for index, image in enumerate(chunk):
                 buffer = BytesIO()
@@ -141,6 +150,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="probing time of a worker")
+    parser.add_argument("--small", action="store_true", help="pools of a few thousand images")
     parser.add_argument("--cases", nargs="+", default=[case.name for case in CASES])
     options = parser.parse_args()
     for case in CASES:
@@ -149,10 +159,11 @@ def main() -> None:
         pool = options.work / f"{case.name}-pool"
         if not pool.exists():
             pool.mkdir(parents=True)
-            case.make_pool(options.data, pool)
+            case.make_pool(options.data, pool, options.small)
         weights = weights_of(case, options.data, options.work)
         for _ in range(options.repeats):
             result = measure(case, pool, weights, options.work / "run", options.seconds)
+            result["small"] = options.small
             stamp = {"at": now(), "hardware": hardware(), "versions": versions()}
             print(json.dumps(result | stamp), flush=True)
 
