@@ -9,7 +9,8 @@ costs by itself). Each repeat plans into a new run and scores into it at once, b
 commands; the forecast that `plan` left in the run is compared with the report of `score`.
 
 One JSON line per repeat: forecast and fact of wall clock (start-up of the workers included), of
-images, of the rate; the 90 % interval and whether the fact lies in it; the load of the machine
+images, of the rate; of the work alone (`work_s`: the fact is the seconds that a worker spent inside
+parts, on average, so an idle tail is not in it); the 90 % interval and whether the fact lies in it; the load of the machine
 before either, because a machine that others use meanwhile can keep no promise.
 """
 
@@ -131,6 +132,10 @@ def measure(case: Case, pool: Path, weights: Path, run: Path, seconds: float) ->
         "probe_s": plan["probe_s"],
         "startup_s": plan["startup_s"],
         **{name: compared[name] for name in ("wall_s", "images", "images_per_s")},
+        "work_s": {
+            "forecast": plan["estimate"]["work_s"]["value"],
+            "fact": report["throughput"]["busy_s"] / report["throughput"]["workers"],
+        },
         "wall_s_interval": [low, high],
         "inside_interval": low <= compared["wall_s"]["fact"] <= high,
         "within_20_percent": abs(compared["wall_s"]["ratio"] - 1) <= 0.2,
