@@ -10,8 +10,9 @@ commands; the forecast that `plan` left in the run is compared with the report o
 
 One JSON line per repeat: forecast and fact of wall clock (start-up of the workers included), of
 images, of the rate; of the work alone (`work_s`: the fact is the seconds that a worker spent inside
-parts, on average, so an idle tail is not in it); the 90 % interval and whether the fact lies in it; the load of the machine
-before either, because a machine that others use meanwhile can keep no promise.
+parts, on average, so an idle tail is not in it); the 90 % interval and whether the fact lies in it;
+the load of the machine before and after, because a machine that others use meanwhile can keep no
+promise.
 """
 
 from __future__ import annotations

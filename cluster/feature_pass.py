@@ -7,7 +7,7 @@ by themselves when they are interrupted. Scores and members stay the bytes that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -30,34 +30,6 @@ from shards.manifest import ShardEntry
 
 PartMarkers = Mapping[str, Marker]
 """Part name -> its marker."""
-
-
-@dataclass(frozen=True)
-class FeatureReport:
-    """What a run's features are after a call that asked for them; also part of its JSON.
-
-    Attributes:
-        id, name: of the table.
-        mode: full or pca:D.
-        dim: numbers an image.
-        stages: {"name", "dim"} of the taps, in order.
-        explained_variance: share that the principal components keep; None for full.
-        parts: that have features; `missing`: scored parts that have none.
-        null: sound images whose features are not finite; clipped: those with a number beyond half
-            precision; differ: rows whose status is another than when they were scored.
-    """
-
-    id: str
-    name: str
-    mode: str
-    dim: int
-    stages: list[dict[str, Any]]
-    explained_variance: float | None
-    parts: int
-    missing: int
-    null: int
-    clipped: int
-    differ: int
 
 
 def features_ledger(layout: RunLayout, fact_id: str) -> Ledger:
@@ -97,7 +69,7 @@ def prepare_features(
 def parts_without_features(run: Run, plan: FeaturePlan) -> list[Marker]:
     """Scored parts that have no features of this plan yet, in order."""
     scored, have = run.ledger.listing(), features_ledger(run.layout, plan.fact_id).listing()
-    return [scored[part] for part in sorted(scored) if not _is_done(scored[part], have)]
+    return [scored[part] for part in sorted(scored) if not is_done(scored[part], have)]
 
 
 def feature_tasks(
@@ -131,7 +103,7 @@ def feature_tasks(
 
 def commit_features(run: Run, plan: FeaturePlan, name: str) -> None:
     """Declare the parts that are done as the newest table of features."""
-    name = name or _known_name(run.layout, plan.fact_id)
+    name = name or known_name(run.layout, plan.fact_id)
     _declare(run, plan.fact_id, plan.about, name)
 
 
@@ -170,76 +142,6 @@ def _drop_stale(run: Run, ledger: Ledger) -> bool:
     return bool(stale)
 
 
-def report_features(run: Run, plan: FeaturePlan, spec: FeatureSpec) -> FeatureReport:
-    """Count what the markers of the features say."""
-    scored = run.ledger.listing()
-    markers = [
-        marker
-        for marker in features_ledger(run.layout, plan.fact_id).read()
-        if marker.part in scored and _is_done(scored[marker.part], {marker.part: marker})
-    ]
-
-    def total(counter: str) -> int:
-        return int(sum(marker.counters.get(counter, 0) for marker in markers))
-
-    return FeatureReport(
-        id=plan.fact_id,
-        name=spec.name or _known_name(run.layout, plan.fact_id),
-        mode=spec.mode,
-        dim=plan.dim,
-        stages=[{"name": stage.name, "dim": stage.dim} for stage in plan.stages],
-        explained_variance=None if plan.pca is None else plan.pca.explained,
-        parts=len(markers),
-        missing=len(scored) - len(markers),
-        null=total("features_null"),
-        clipped=total("features_clipped"),
-        differ=total("features_differ"),
-    )
-
-
-def feature_warnings(report: FeatureReport) -> list[str]:
-    """What a person should know about the features."""
-    warnings = []
-    if report.missing:
-        warnings.append(
-            f"{report.missing:,} scored parts have no features ({report.id}); run the same command "
-            "again, only those are read"
-        )
-    if report.null:
-        warnings.append(
-            f"{report.null:,} images have scores but no features: NaN or infinity came out of a "
-            "stage of the teacher; these rows are null"
-        )
-    if report.clipped:
-        warnings.append(
-            f"{report.clipped:,} images have features beyond 65,504, stored as that; tap another "
-            "module if these matter"
-        )
-    if report.differ:
-        warnings.append(
-            f"{report.differ:,} images have another status than when they were scored (another "
-            "version of a decoder?); where they fail now, their features are null"
-        )
-    return warnings
-
-
-def lagging_features(run: Run) -> list[str]:
-    """A warning for every table of features that lacks scored parts; for calls without features."""
-    scored = run.ledger.listing()
-    warnings = []
-    for fact in fact_tables(run.layout, KIND):
-        have = features_ledger(run.layout, fact.fact_id).listing()
-        missing = sum(not _is_done(marker, have) for marker in scored.values())
-        if missing:
-            pca = f"pca:{fact.about.get('dim')}"
-            mode = "full" if fact.about.get("mode") == "full" else pca
-            warnings.append(
-                f"features {fact.name or fact.fact_id} lack {missing:,} scored parts; "
-                f"add `--features {mode}` to the command to make them"
-            )
-    return warnings
-
-
 def check_name(run: Run, plan: FeaturePlan, name: str) -> None:
     """Refuse a name before anything is computed.
 
@@ -254,7 +156,7 @@ def check_name(run: Run, plan: FeaturePlan, name: str) -> None:
             )
 
 
-def _known_name(layout: RunLayout, fact_id: str) -> str:
+def known_name(layout: RunLayout, fact_id: str) -> str:
     """A later call without a name keeps that of the first."""
     names = [fact.name for fact in fact_tables(layout, KIND) if fact.fact_id == fact_id]
     return names[0] if names else ""
@@ -271,6 +173,6 @@ def _same_bytes(scored: Marker, have: PartMarkers) -> bool:
     return marker is not None and marker.etag == scored.etag
 
 
-def _is_done(scored: Marker, have: PartMarkers) -> bool:
+def is_done(scored: Marker, have: PartMarkers) -> bool:
     """Whether its features are those of its newest version too: rows may have been mended."""
     return _same_bytes(scored, have) and have[scored.part].version == scored.version

@@ -33,7 +33,7 @@ class ScoreReport:
             error, `tries`, `traceback`.
         damaged: Shards of the pool that break off: their readable images are rows.
         warnings: What a person should know; also printed.
-        features: Of a call that asked for some, see `cluster.feature_pass.FeatureReport`.
+        features: Of a call that asked for some, see `cluster.feature_report.FeatureReport`.
         forecast: What `plan` expected beside what came (`cluster.forecast.record`), or None.
         exit_code: 0, or 3 when shards are quarantined or damaged or the bad budget is exceeded.
     """

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from cluster.dispatch import Finished, Quarantined, RunAborted
 from cluster.execution import (
     ExecutionConfig,
     Plan,
     choose_device,
     make_plan,
-    run_tasks,
-    worker_pool,
 )
 from cluster.forecast.choice import choose_shards, deal
 from cluster.forecast.estimate import Estimate, estimate, read_probe
-from cluster.forecast.probe_stage import ProbeStage, ProbeTask
+from cluster.forecast.probe_stage import ProbeTask
+from cluster.forecast.probing import run_probes, temporary_run
 from cluster.forecast.record import Forecast, total_wall, write_forecast
-from cluster.ledger import Ledger
+from cluster.forecast.work import find_work, part_sizes
 from cluster.metrics import STAGES, sum_counters
-from cluster.pool_manifest import PoolState, compare, follow_moves, read_manifest
 from cluster.progress import OnProgress, Progress
 from cluster.provenance import now
-from cluster.runs import differences, read_config
 from cluster.score_stage import ScoreStage
-from cluster.surveys import Divisions, SurveyTask, read_divisions, tasks_for
 from cluster.verbs.score import DEFAULT_SPLIT, default_batch_size
 from selector.scoring.spec import ScoreSpec, semantic_dict
 from selector.tables.layout import RunLayout
 from selector.teachers.load import Teacher, load_teacher
 from shards import storage
 from shards.errors import CoursepackError, UsageError
-from shards.manifest import PoolManifest, ShardEntry
+from shards.manifest import ShardEntry
 
 MAX_PROBED_ACTORS = 8
 """Workers probed at once: more cost more, and a machine of one GPU is as fast as the next."""
@@ -83,7 +73,7 @@ def plan(
     listing = storage.expand(list(pool))
     teacher = load_teacher(spec.teacher_spec)
     layout = RunLayout(out) if out is not None else None
-    work, stored = _work(layout, listing, semantic_dict(spec, teacher))
+    work, stored = find_work(layout, listing, semantic_dict(spec, teacher))
     todo = work.state.todo
     if not todo:
         raise UsageError("nothing to do: every shard of the pool is done in this run")
@@ -102,7 +92,7 @@ def plan(
     hands = deal(shards, probed)
     tell(Progress(0, len(hands), unit="probes", note=_note(hands, chosen, seconds)))
     began = time.monotonic()
-    with _temporary_run(layout) as folder:
+    with temporary_run(layout) as folder:
         stage = ScoreStage(
             spec=spec,
             teacher_fingerprint=teacher.fingerprint,
@@ -115,7 +105,7 @@ def plan(
         tasks = [
             ProbeTask(f"probe-{number}", hand, folder, seconds) for number, hand in enumerate(hands)
         ]
-        found, startup_s = _probe(replace(chosen, actors=len(tasks)), stage, tasks, tell)
+        found, startup_s = run_probes(replace(chosen, actors=len(tasks)), stage, tasks, tell)
     probes = [read_probe(counters) for counters in found]
     if not any(probe.points and probe.images for probe in probes):
         raise CoursepackError(
@@ -125,7 +115,7 @@ def plan(
     split_bytes = stored.get("split_bytes", DEFAULT_SPLIT)
     if execution.split_bytes is not None:
         split_bytes = execution.split_bytes
-    sizes = _part_sizes(work, split_bytes=split_bytes, batch_size=batch_size)
+    sizes = part_sizes(work, split_bytes=split_bytes, batch_size=batch_size)
     expected = estimate(probes, sizes, actors=chosen.actors, batch_size=batch_size)
     forecast = _forecast(
         layout, teacher, chosen, expected, sum_counters(found), startup_s,
@@ -140,97 +130,6 @@ def plan(
 
 def _ignore(_: Progress) -> None:
     """The progress callback of a caller that gave none."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is to be done: shards, those that are divided already, and parts that are finished."""
-
-    state: PoolState
-    divisions: Divisions
-    done: frozenset[str] = frozenset()
-
-
-def _work(
-    layout: RunLayout | None, listing: Sequence[Any], semantic: dict[str, Any]
-) -> tuple[_Work, dict[str, Any]]:
-    """The work, and the choices that a run which was begun has stored."""
-    if layout is None or (config := read_config(layout)) is None:
-        return _Work(compare(PoolManifest(), listing, {}), {}), {}
-    told = list(differences(config["semantic"], semantic))
-    if told:
-        raise UsageError(
-            f"{layout.root} was made with another configuration: {'; '.join(told)}; plan another "
-            "--out, or ask for the stored configuration"
-        )
-    manifest, _ = follow_moves(read_manifest(layout), listing)
-    done, divisions = Ledger(layout.ledger_dir).listing(), read_divisions(layout, manifest)
-    state = compare(manifest, listing, done, divisions)
-    finished = done.keys() - {marker.part for marker in state.mended}
-    return _Work(state, divisions, frozenset(finished)), config["execution"]
-
-
-def _part_sizes(work: _Work, *, split_bytes: int, batch_size: int) -> list[int]:
-    """Bytes of every part that is to be done; large shards are divided, as in the run."""
-    sizes: list[int] = []
-    for task in tasks_for(
-        work.state.todo, work.divisions, work.done,
-        run="", split_bytes=split_bytes, batch_size=batch_size,
-    ):  # fmt: skip
-        count = task.pieces if isinstance(task, SurveyTask) else 1
-        sizes += [max(0, task.num_bytes) // count] * count
-    return sizes
-
-
-@contextmanager
-def _temporary_run(layout: RunLayout | None) -> Iterator[str]:
-    """A folder for what probes write: beside the output, so that its storage is probed as well."""
-    if layout is None:
-        with tempfile.TemporaryDirectory(prefix="coursepack-plan-") as folder:
-            yield folder
-        return
-    existed = storage.exists(layout.root)
-    folder = storage.join(layout.root, f".plan-{secrets.token_hex(4)}")
-    try:
-        yield folder
-    finally:
-        if storage.is_local(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            if not existed:
-                with contextlib.suppress(OSError):  # another plan is at work in it
-                    os.rmdir(layout.root)
-        elif storage.exists(folder):
-            for info in storage.list_files(folder, recursive=True):
-                storage.remove(info.uri)
-
-
-def _probe(
-    chosen: Plan, stage: ScoreStage, tasks: Sequence[ProbeTask], tell: OnProgress
-) -> tuple[list[dict[str, float]], float]:
-    """Counters of each probe, and the seconds until the workers were ready."""
-    found: list[dict[str, float]] = []
-    began = time.monotonic()
-    try:
-        with worker_pool(chosen, ProbeStage(stage)) as pool:
-            for outcome in run_tasks(pool, tasks, chosen):
-                if isinstance(outcome, Quarantined):
-                    raise _cannot(outcome.failure.message, stage)
-                if isinstance(outcome, Finished):
-                    found.append(outcome.result.counters)
-                    tell(Progress(len(found), len(tasks), unit="probes"))
-            took = time.monotonic() - began
-    except RunAborted as error:
-        raise _cannot(str(error), stage) from error
-    return found, max(0.0, took - max(counters["probe_s"] for counters in found))
-
-
-def _cannot(message: str, stage: ScoreStage) -> CoursepackError:
-    if "out of memory" in message.lower():
-        return UsageError(
-            f"a batch of {stage.batch_size} images does not fit the memory of a worker on "
-            f"{stage.device} ({message.splitlines()[0]}); lower --batch-size"
-        )
-    return CoursepackError(f"the probe failed as the run would: {message}")
 
 
 def _refuse_small_disk(layout: RunLayout, expected: Estimate) -> None:

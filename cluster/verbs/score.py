@@ -19,12 +19,10 @@ from cluster.execution import (
 from cluster.feature_pass import (
     commit_features,
     feature_tasks,
-    feature_warnings,
-    lagging_features,
     prepare_features,
-    report_features,
     retire_stale,
 )
+from cluster.feature_report import feature_warnings, lagging_features, report_features
 from cluster.ledger import short_hash
 from cluster.metric_export import exported
 from cluster.metrics import Throughput, throughput

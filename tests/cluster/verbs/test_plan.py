@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.score_stage import ScoreStage
 from cluster.verbs import plan as plan_verb
-from selector.scoring.spec import ScoreSpec
-from selector.teachers.spec import TeacherSpec
 from tests.support.command import coursepack, score
 from tests.support.pools import write_pool, write_teacher
 
@@ -84,18 +81,6 @@ def test_what_cannot_work_is_refused(
     assert full.exit_code == 2
     assert "GB are free there" in full.errors
     assert not (tmp_path / "run").exists()
-
-
-def test_a_batch_that_does_not_fit_a_gpu_is_wrong_use_and_names_the_cure() -> None:
-    stage = ScoreStage(
-        spec=ScoreSpec(teacher=TeacherSpec(name="he/resnet8")), teacher_fingerprint="",
-        semantic_hash="", ledger_folder="", batch_size=512, threads=1, device="cuda",
-    )  # fmt: skip
-    told = plan_verb._cannot("CUDA out of memory. Tried to allocate 20 GiB\nmore", stage)
-    assert told.exit_code == 2
-    assert "a batch of 512 images" in str(told)
-    assert "--batch-size" in str(told)
-    assert plan_verb._cannot("no such file", stage).exit_code == 1
 
 
 def test_on_ray_a_place_for_the_probes_is_asked_for(place: Path) -> None:
