@@ -70,7 +70,7 @@ def train(
     """Card and log of one student."""
     objective = {**ARMS[arm], "temperature": TEMPERATURE}
     name = f"{measured}-{arm}-{seed}-{'-'.join(map(str, changes.values()))}"
-    eps = changes.pop("eps")
+    eps, optimizer = changes["eps"], {**TRAINING["optimizer"], "lr": changes["lr"]}
     if arm in ("sampled", "worst_case"):
         objective |= {"eps": eps, "relative": True}
     config = {
@@ -86,7 +86,8 @@ def train(
         },
         "objective": objective,
         **TRAINING,
-        **changes,
+        "steps": changes["steps"],
+        "optimizer": optimizer,
         "eval_every": 10**9,
         "log_every": 10,
         "seed": seed,
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=TRAINING["steps"])
     parser.add_argument("--eps", type=float, default=EPS)
+    parser.add_argument("--lr", type=float, default=TRAINING["optimizer"]["lr"])
     parser.add_argument("--arms", nargs="+", default=list(ARMS))
     parser.add_argument("--validate", action="store_true")
     options = parser.parse_args()
@@ -119,7 +121,7 @@ def main() -> None:
                 arm,
                 seed,
                 measured=measured,
-                changes={"steps": options.steps, "eps": options.eps},
+                changes={"steps": options.steps, "eps": options.eps, "lr": options.lr},
             )
             cards.append(card)
         arms[arm] = {
@@ -148,6 +150,7 @@ def main() -> None:
             "rare_classes": [rare_classes(seed) for seed in range(options.seeds)],
             "samples_seen": options.steps * TRAINING["batch_size"],
             "temperature": TEMPERATURE,
+            "lr": options.lr,
             "eps_relative": options.eps,
             "arms": arms,
             "sampled_wins_seed_0": {"step": steps, **wins},
