@@ -1,5 +1,11 @@
 """The pool of the PU benchmark: handwritten digits hidden among characters that are none.
 
+    COURSEPACK_DATA=... python -m benchmarks.mnist_pool --out mnist/
+
+writes what docs/compress.md works on: shards of labelled digits to train a teacher (digits-train)
+and to measure by (digits-test), twelve digits a class as a folder of class folders (few), and the
+pool.
+
 MNIST digits at a known share, Omniglot characters (folder `omniglot_small/` of COURSEPACK_DATA) and
 glyphs rendered by the demo, all 28 x 28, white ink on black, shuffled, keys that tell nothing. A
 .json in each sample says what it is, which only the figures of ground truth read.
@@ -7,6 +13,7 @@ glyphs rendered by the demo, all 28 x 28, white ink on black, shuffled, keys tha
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -17,11 +24,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from benchmarks.mnist_data import Digits, write_samples
+from benchmarks.mnist_data import Digits, load_mnist, write_labelled, write_samples
 from cluster.demo.glyphs import render_glyphs
 from shards.sources.arrays import encode_png
 
 NOT_A_DIGIT = "none"
+PER_CLASS = 12
+HIDDEN, SHARE = 8_000, 0.2
+"""Digits in the pool: the first so many of the training digits, and what share of it they are."""
+
+
+def labelled_rows(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Positions of 12 digits a class among those that are not hidden in the pool."""
+    rng = np.random.default_rng([seed, 1])
+    free = np.arange(HIDDEN, len(labels))
+    chosen = [rng.permutation(free[labels[free] == k])[:PER_CLASS] for k in range(10)]
+    return np.sort(np.concatenate(chosen))
 
 
 def write_pool(folder: Path, hidden: Digits, *, share: float, seed: int = 0) -> str:
@@ -62,3 +80,26 @@ def omniglot() -> list[np.ndarray]:
                     ink = ImageOps.invert(drawn).filter(ImageFilter.MaxFilter(5))
                     images.append(np.asarray(ink.resize((28, 28), Image.Resampling.BOX)))
     return images
+
+
+def write_folders(folder: Path, digits: Digits) -> None:
+    """PNG files in class folders 0 to 9."""
+    for number, (image, label) in enumerate(zip(*digits, strict=True)):
+        home = folder / str(label)
+        home.mkdir(parents=True, exist_ok=True)
+        (home / f"{number:03d}.png").write_bytes(encode_png(image))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", required=True, type=Path)
+    out = parser.parse_args().out
+    digits = load_mnist("train")
+    write_labelled(out / "digits-train", digits)
+    write_labelled(out / "digits-test", load_mnist("test"))
+    write_pool(out / "pool", digits.take(np.arange(HIDDEN)), share=SHARE)
+    write_folders(out / "few", digits.take(labelled_rows(digits.labels, 0)))
+
+
+if __name__ == "__main__":
+    main()

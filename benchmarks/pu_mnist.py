@@ -26,7 +26,7 @@ from benchmarks.mnist_data import (
     train_teacher,
     write_labelled,
 )
-from benchmarks.mnist_pool import write_pool
+from benchmarks.mnist_pool import HIDDEN, PER_CLASS, SHARE, labelled_rows, write_pool
 from cluster import distill, export, pu_fit, query, score, select, truth
 from cluster.execution import ExecutionConfig
 from cluster.provenance import hardware, now, versions
@@ -35,8 +35,6 @@ from selector.scoring.spec import ScoreSpec
 from selector.teachers.spec import TeacherSpec
 
 RESULTS = Path(__file__).parent / "results" / "pu_mnist.jsonl"
-PER_CLASS = 12
-HIDDEN, SHARE = 8_000, 0.2
 NUM_SELECTED = 5_000
 """Size of the selections that have a size: PU-s2 and Baseline-2."""
 TEACHER_STEPS = 3_000
@@ -61,15 +59,6 @@ ARMS = {
     "baseline_1": "Baseline-1: all digits of the pool",
     "kd_real": "KD on all 50,000 real digits",
 }
-
-
-def labelled_rows(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Positions of 12 digits a class among those that are not hidden in the pool."""
-    rng = np.random.default_rng([seed, 1])
-    free = np.arange(HIDDEN, len(labels))
-    return np.sort(
-        np.concatenate([rng.permutation(free[labels[free] == k])[:PER_CLASS] for k in range(10)])
-    )
 
 
 def prepare(work: Path) -> dict[str, Any]:
