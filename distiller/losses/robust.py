@@ -110,7 +110,7 @@ def sample_class_weights(
     *,
     num: int,
     generator: torch.Generator,
-    sweeps: int = 64,
+    sweeps: int = 32,
 ) -> Tensor:
     """`num` independent draws from the uniform distribution over W; (M, C), two-sided.
 
