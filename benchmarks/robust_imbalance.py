@@ -32,7 +32,7 @@ PER_CLASS, RARE = 500, 50
 TEACHER_STEPS = 3_000
 
 TRAINING: dict[str, Any] = {
-    "optimizer": {"kind": "sgd", "lr": 0.02, "weight_decay": 5e-4},
+    "optimizer": {"kind": "sgd", "lr": 0.01, "weight_decay": 5e-4},
     "schedule": {"kind": "cosine", "warmup_steps": 60},
     "steps": 600,
     "batch_size": 128,
