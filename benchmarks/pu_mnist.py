@@ -6,9 +6,10 @@ LeNet-5 -> half. The pool: 8,000 MNIST digits, all characters of two Omniglot ar
 glyphs, 40,000 images; digits are a fifth. The paper gives the fit that share; here both, given and
 estimated. Everything runs through the product's verbs: score with features, pu fit, select, export,
 distill. A seed decides which digits are labelled, the fit, the random draws, the students. Every
-student sees the same number of samples, whatever it is trained on. With `--validate` students are measured on training digits that
-none of them sees, and nothing is stored: there the settings were chosen. Without: on the test
-digits, last step. Appends one JSON line to benchmarks/results/pu_mnist.jsonl.
+student sees the same number of samples, whatever it is trained on. With `--validate` students are
+measured on training digits that none of them sees, and nothing is stored: there the settings were
+chosen. Without: on the test digits, last step. Appends one JSON line to
+benchmarks/results/pu_mnist.jsonl.
 """
 
 from __future__ import annotations
