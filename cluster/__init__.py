@@ -14,7 +14,7 @@ from typing import Any
 
 _VERBS = (
     "build", "verify", "info", "resize", "score", "query", "select", "explain",
-    "map", "report", "export", "distill", "doctor",
+    "map", "report", "export", "distill", "compress", "doctor",
     "plan", "submit", "jobs_list", "jobs_status", "jobs_logs", "jobs_stop",
     "status", "runs_list", "runs_gc",
     "duplicates", "compact", "diff",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cluster.compress_config import CompressConfig
 from cluster.config_errors import models_in
 from cluster.score_config import ScoreConfig
 from distiller.config import DistillConfig
@@ -18,6 +19,7 @@ from distiller.config import DistillConfig
 PAGES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("score.yaml: `coursepack score --config`", ScoreConfig),
     ("distill.yaml: `coursepack distill`", DistillConfig),
+    ("compress.yaml: `coursepack compress`", CompressConfig),
 )
 
 

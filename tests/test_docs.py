@@ -11,6 +11,7 @@ import typer.main
 import yaml
 
 from cluster.cli.main import app
+from cluster.compress_config import CompressConfig
 from distiller.config import DistillConfig
 from selector.recipe import load_recipe
 
@@ -55,7 +56,9 @@ def test_every_command_in_the_documents_parses(words: list[str]) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_recipe_and_training_in_the_documents_loads(path: Path) -> None:
     for block in re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.S | re.M):
-        if "student:" in block:
+        if "labelled:" in block and "pool:" in block:
+            CompressConfig.model_validate(yaml.safe_load(block))
+        elif "student:" in block:
             DistillConfig.model_validate(yaml.safe_load(block))
         elif "steps:" in block:
             load_recipe(block)

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from cluster.cli import (
     compact,
+    compress,
     demo,
     diff,
     distill,
@@ -98,6 +99,7 @@ app.add_typer(map.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(distill.app)
+app.add_typer(compress.app)
 app.add_typer(doctor.app)
 app.add_typer(plan.app)
 app.add_typer(submit.app)

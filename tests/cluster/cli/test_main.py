@@ -28,7 +28,7 @@ def _run(*arguments, **options):
 def test_every_verb_of_the_design_is_there():
     assert list(EVERY_COMMAND) == [
         "demo", "shards build", "shards verify", "shards info", "shards resize", "score",
-        "query", "select", "explain", "map", "report", "export", "distill", "doctor",
+        "query", "select", "explain", "map", "report", "export", "distill", "compress", "doctor",
         "plan", "submit", "jobs list", "jobs status", "jobs logs", "jobs stop",
         "status", "runs list", "runs gc",
         "duplicates", "compact", "diff",
