@@ -22,9 +22,14 @@ SHOWN_MISCLASSIFIED = 12
 
 @dataclass(frozen=True)
 class PUFit:
-    """The newest fit of the run: its report.json, see `coursepack pu fit`."""
+    """The newest fit of the run: its report.json, see `coursepack pu fit`; and class names."""
 
     report: dict[str, Any]
+    class_names: tuple[str, ...]
+
+    def class_name(self, label: int) -> str:
+        """A class that no image of the pool has may lie beyond the names."""
+        return self.class_names[label] if label < len(self.class_names) else str(label)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def gather_pu(source: Source) -> PUFit | None:
     if not storage.exists(uri):
         return None
     try:
-        return PUFit(json.loads(storage.read_bytes(uri)))
+        return PUFit(json.loads(storage.read_bytes(uri)), source.facts.class_names)
     except ValueError:  # damaged: the page comes out without it
         return None
 
@@ -59,7 +64,15 @@ def draw_pu(fit: PUFit, _: Album) -> Markup:
         fit=found,
         prior=found["prior"],
         positives=positives,
-        misclassified=positives["misclassified"][:SHOWN_MISCLASSIFIED],
+        classes_without=[fit.class_name(label) for label in positives["classes_without"]],
+        misclassified=[
+            {
+                "key": image["key"],
+                "label": fit.class_name(image["label"]),
+                "teacher": fit.class_name(image["teacher"]),
+            }
+            for image in positives["misclassified"][:SHOWN_MISCLASSIFIED]
+        ],
         num_other=max(len(positives["misclassified"]) - SHOWN_MISCLASSIFIED, 0),
         histograms=[
             score_histogram(counts["edges"], counts["pool"], lines, width=width)
