@@ -1,6 +1,6 @@
 """PU Compression on MNIST as in its paper: 12 labelled digits a class (1/500 of the data).
 
-    python -m benchmarks.pu_mnist --work /tmp/pu-mnist [--seeds 3] [--steps 600] [--validate]
+    python -m benchmarks.pu_mnist --work /tmp/pu-mnist [--seeds 3] [--steps 400] [--validate]
 
 LeNet-5 -> half. The pool: 8,000 MNIST digits, all characters of two Omniglot archives, and rendered
 glyphs, 40,000 images; digits are a fifth. The paper gives the fit that share; here both, given and
@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--arms", nargs="+", default=list(ARMS))
     parser.add_argument("--validate", action="store_true")
     options = parser.parse_args()
