@@ -189,14 +189,14 @@ def _run(config: CompressConfig, home: Path, steps: _Steps) -> CompressReport:
         )
     steps.begin("report")
     students = [str(home / "students" / arm) for arm in cards]
-    page = report(
+    report(
         run,
         selection=MAIN,
         students=students,
         out=str(home / "report.html"),
         on_warning=warnings.append,
     )
-    result = _result(config, home, cards, num_selected, fitted.to_dict(), empty, page, warnings)
+    result = _result(config, home, cards, num_selected, fitted.to_dict(), empty, warnings)
     result = CompressReport(**{**result.to_dict(), "exit_code": scored.exit_code})
     text = json.dumps(result.to_dict(), indent=1, sort_keys=True)
     atomic.write_bytes(str(home / "result.json"), (text + "\n").encode())
@@ -210,7 +210,6 @@ def _result(
     num_selected: dict[str, int],
     fitted: dict[str, Any],
     unselected: list[str],
-    page: str,
     warnings: list[str],
 ) -> CompressReport:
     measured = {
@@ -231,6 +230,6 @@ def _result(
         teacher_accuracy=main["metrics"].get("teacher_top1"),
         class_weights=main["class_weights"],
         unselected=unselected,
-        report=page,
+        report=str(home / "report.html"),
         warnings=list(dict.fromkeys(warnings)),
     )
