@@ -1,6 +1,6 @@
 """Does robust distillation help the rare classes of an imbalanced pool?
 
-    python -m benchmarks.robust_imbalance --work /tmp/imbalance [--seeds 5] [--validate]
+    python -m benchmarks.robust_imbalance --work /tmp/imbalance [--seeds 3] [--validate]
 
 MNIST, LeNet-5 -> half. The pool has 500 unlabelled digits a class, and a tenth of that (50) of
 three classes, which rotate with the seed: 0 3 6, 1 4 7, 2 5 8. Four arms see the same images, the
@@ -102,7 +102,7 @@ def train(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=TRAINING["steps"])
     parser.add_argument("--eps", type=float, default=EPS)
     parser.add_argument("--lr", type=float, default=TRAINING["optimizer"]["lr"])
