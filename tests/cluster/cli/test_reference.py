@@ -25,7 +25,7 @@ def test_every_command_is_in_the_docs():
             assert param.help.replace("|", r"\|") in text
 
 
-@pytest.mark.parametrize(("title", "model"), PAGES, ids=["score", "distill"])
+@pytest.mark.parametrize(("title", "model"), PAGES, ids=["score", "distill", "compress"])
 def test_every_field_has_a_description(title, model):
     models: list[type[BaseModel]] = [model, *(inner for _, inner in sections(model))]
     missing = [
