@@ -1,6 +1,7 @@
 """CIFAR-10 images hidden in a wild pool: how well does a PU classifier find them?
 
-    python -m benchmarks.pu_cifar --work /tmp/pu_cifar [--seeds 3]
+    python -m benchmarks.pu_cifar --work /tmp/pu_cifar [--shares 0.05,0.2,0.5] [--seeds 0,1]
+    python -m benchmarks.pu_cifar --summary
 
 The pool is the 40,000 wild images of COURSEPACK_DATA plus CIFAR-10 training images, so many that
 they are 0.05, 0.2 and 0.5 of it: one run whose pool grows twice. 1,000 others (100 a class, drawn
@@ -14,12 +15,14 @@ and of as many images by noise value and at random; the prior as estimated, and 
 deviation would give; the error of pu_prob and of sigmoid(F) as probabilities. Wild images of
 classes that CIFAR-10 has too (dogs, cats, cars) count as negatives; `precision_with_wild` counts
 them as positives. The prior is estimated, and given as it is for comparison. Appends one JSON line
-per share to benchmarks/results/pu_cifar.jsonl.
+per share and seed to benchmarks/results/pu_cifar.jsonl; `--summary` prints means and deviations of
+those.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 from collections.abc import Iterator, Sequence
@@ -56,25 +59,31 @@ PCA_SHARE, PCA = 0.2, "pca:64"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--shares", default=",".join(map(str, SHARES)))
+    parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
-    for step, share in enumerate(SHARES):
-        run = scored_pool(options.work, step)
+    if options.summary:
+        lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+        for share in SHARES:
+            print(share, json.dumps(means([one for one in lines if one["share"] == share])))
+        return
+    for share in map(float, options.shares.split(",")):
+        run = scored_pool(options.work, SHARES.index(share))
         known = true_positives(run)
-        seeds = [one_seed(options.work, run, share, seed, known) for seed in range(options.seeds)]
-        result = {
-            "benchmark": "pu_cifar",
-            "share": share,
-            "pool": len(known["row_id"]),
-            "labelled": 10 * PER_CLASS,
-            "means": means(seeds),
-            "seeds": seeds,
-            "at": now(),
-            "hardware": hardware(),
-            "versions": versions(),
-        }
-        append_result(RESULTS, result)
+        for seed in map(int, options.seeds.split(",")):
+            result = {
+                "benchmark": "pu_cifar",
+                "share": share,
+                "pool": len(known["row_id"]),
+                "labelled": 10 * PER_CLASS,
+                **one_seed(options.work, run, share, seed, known),
+                "at": now(),
+                "hardware": hardware(),
+                "versions": versions(),
+            }
+            append_result(RESULTS, result)
 
 
 def scored_pool(work: Path, step: int) -> str:
@@ -208,20 +217,18 @@ def measure(run: str, name: str, known: dict[str, np.ndarray]) -> dict[str, Any]
 
 
 def means(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation over seeds of every number that all have."""
-    first = seeds[0]
+    """[mean, standard deviation] over seeds of every number that was measured."""
+    left_out = ("warnings", "reasons", "estimator", "given", "fragile", "hardware", "versions")
 
     def at(values: list[Any]) -> Any:
         if isinstance(values[0], dict):
-            return {
-                key: at([value[key] for value in values])
-                for key in values[0]
-                if key not in ("warnings", "reasons", "estimator", "given", "fragile")
-            }
+            keys = [key for key in values[0] if key not in left_out]
+            return {key: at([value[key] for value in values]) for key in keys}
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         return [round(statistics.mean(values), 4), round(spread, 4)]
 
-    return {key: at([seed[key] for seed in seeds]) for key in first if isinstance(first[key], dict)}
+    cases = [key for key, value in seeds[0].items() if isinstance(value, dict)]
+    return {key: at([seed[key] for seed in seeds]) for key in cases if key not in left_out}
 
 
 if __name__ == "__main__":

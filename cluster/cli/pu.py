@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -57,9 +57,18 @@ def fit(
             "--features", metavar="NAME|ID", help="Features to use; the newest unless given."
         ),
     ] = None,
+    mode: Annotated[
+        Literal["head", "finetune"],
+        typer.Option(
+            "--mode", metavar="head|finetune", help="Cached features, or the whole network."
+        ),
+    ] = "head",
     recipe: Annotated[
-        str, typer.Option("--recipe", metavar="default|paper", help="How to train.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME", help="default, paper or finetune; by the mode unless given."
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,8 +92,9 @@ def fit(
 ) -> None:
     """Fit a classifier on cached features and score every image of the pool.
 
-    The run needs features: `coursepack score ... --features full`. No image of the pool is read
-    again. The scores become pu.pu_score and pu.pu_prob, for recipes and SQL.
+    The run needs features: `coursepack score ... --features full`. In mode head no image of the
+    pool is read again; finetune reads them to train and to score. The scores become pu.pu_score
+    and pu.pu_prob, for recipes and SQL.
     """
     with command("pu fit", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.verbs.pu_fit import pu_fit
@@ -96,6 +106,7 @@ def fit(
                 prior=_prior(prior),
                 name=name,
                 features=features,
+                mode=mode,
                 recipe=recipe,
                 settings=_settings(changes or []),
                 seed=seed,

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from cluster.execution import ExecutionConfig
 from cluster.progress import OnProgress
+from cluster.pu_finetune import calibrated, commit_finetuned, score_pool, train_whole
 from cluster.pu_report import PUFitReport, labels_told, read_report, write_report
 from cluster.pu_table import checked_name, commit_scores, teller
 from selector.against_truth import against_truth, truth_lookup
@@ -18,12 +20,14 @@ from selector.pu.labelled import read_labelled
 from selector.pu.settings import make_settings
 from selector.pu.summary import summarize
 from selector.scoring.positives import open_extractor
+from selector.scoring.run_teacher import teacher_of_run
 from selector.tables.connection import class_names
 from selector.tables.facts import FactTable, find_fact, make_fact_id
 from selector.tables.layout import RunLayout
 from shards import atomic, storage
 
 Prior = float | Literal["auto"]
+Mode = Literal["head", "finetune"]
 
 
 def pu_fit(
@@ -33,12 +37,14 @@ def pu_fit(
     prior: Prior = "auto",
     name: str = "",
     features: str | None = None,
-    recipe: str = "default",
+    mode: Mode = "head",
+    recipe: str | None = None,
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
     sensitivity: Sequence[float] = (),
     weights: str | None = None,
     allow_code: bool = False,
+    execution: ExecutionConfig | None = None,
     on_progress: OnProgress | None = None,
 ) -> PUFitReport:
     """Fit a PU classifier on a run's features and score every image of the pool with it.
@@ -53,12 +59,15 @@ def pu_fit(
         prior: Share of positives in the pool, or "auto": estimated.
         name: Of the table, for SQL and recipes: pu_NAME.
         features: Id or name of the features; None = the newest.
-        recipe: "default" or "paper"; see `selector.pu.settings`.
+        mode: "head" trains attention and a linear layer on the cached features; "finetune" goes
+            on to train the whole network on images, and reads the pool twice more.
+        recipe: None = "default", or "finetune" in that mode; see `selector.pu.settings`.
         settings: Fields of `PUSettings` that differ from the recipe.
         seed: Of the training.
         sensitivity: Further priors to fit with, for the table of what would change.
         weights: Where the teacher's weights are now, if not where they were.
         allow_code: Let a `py:` teacher run its code.
+        execution: Where the second scoring pass of "finetune" runs.
         on_progress: Called now and then from this thread.
 
     Raises:
@@ -67,6 +76,7 @@ def pu_fit(
         StorageError: something cannot be read or written.
     """
     tell = teller(on_progress)
+    recipe = recipe or ("default" if mode == "head" else "finetune")
     chosen = make_settings(recipe, settings)
     given = None if prior == "auto" else check_prior(float(prior))
     for value in sensitivity:
@@ -84,7 +94,7 @@ def pu_fit(
             images, num_classes=num_classes, class_names=names
         )
         asked = {
-            "mode": "head",
+            "mode": mode,
             "features": fact.fact_id,
             "inputs": fact.table.inputs,
             "positives": digest,
@@ -99,43 +109,65 @@ def pu_fit(
             return there
         tell("features of the labelled images", 0, 1)
         labelled = extract_labelled(images, labels, extract, digest=digest, warnings=warnings)
-    del images
+        teacher = extract.teacher
     fitted = fit_head(
         fact,
         labelled,
         prior=given,
-        settings=chosen,
+        settings=chosen if mode == "head" else make_settings("default"),
         seed=seed,
         sensitivity=sensitivity,
         truth=truth_lookup(layout),
         on_progress=tell,
     )
-    about = {
-        **asked,
-        "prior": fitted.report["prior"]["value"],
-        "classifier": fitted.classifier.digest,
-        "recipe": recipe,
-    }
-
-    def write_files() -> None:
-        write_classifier(layout, pu_id, fitted.classifier)
-        lines = "".join(json.dumps(entry) + "\n" for entry in fitted.curve)
-        atomic.write_bytes(_curve(layout, pu_id), lines.encode())
-
-    table, _ = commit_scores(
-        layout,
-        fact,
-        fitted.classifier,
-        pu_id,
-        about=about,
-        name=name,
-        tell=tell,
-        before=write_files,
-    )
+    about = {**asked, "prior": fitted.report["prior"]["value"], "recipe": recipe}
+    if mode == "head":
+        about["classifier"] = fitted.classifier.digest
+        table, _ = commit_scores(
+            layout,
+            fact,
+            fitted.classifier,
+            pu_id,
+            about=about,
+            name=name,
+            tell=tell,
+            before=lambda: _write_head(layout, pu_id, fitted),
+        )
+    else:
+        known = teacher_of_run(layout, weights=weights, allow_code=allow_code)
+        fitted = train_whole(
+            layout,
+            known,
+            teacher,
+            fitted,
+            labelled,
+            images,
+            taps=fact.about["taps"],
+            settings=chosen,
+            seed=seed,
+            pu_id=pu_id,
+            tell=tell,
+        )
+        score_pool(layout, known, pu_id, execution=execution or ExecutionConfig())
+        fitted = calibrated(layout, pu_id, fitted)
+        table = commit_finetuned(
+            layout, pu_id, fitted, about=about, name=name, inputs=fact.table.inputs, tell=tell
+        )
+        _write_curve(layout, pu_id, fitted)
     told, doubts = labels_told(labelled, num_classes=num_classes, class_names=names)
     report = _report(layout, table, fitted, told, [*labelled.warnings, *doubts])
     write_report(layout, report)
     return report
+
+
+def _write_head(layout: RunLayout, pu_id: str, fitted: Fitted) -> None:
+    write_classifier(layout, pu_id, fitted.classifier)
+    _write_curve(layout, pu_id, fitted)
+
+
+def _write_curve(layout: RunLayout, pu_id: str, fitted: Fitted) -> None:
+    lines = "".join(json.dumps(entry) + "\n" for entry in fitted.curve)
+    atomic.write_bytes(_curve(layout, pu_id), lines.encode())
 
 
 def _curve(layout: RunLayout, pu_id: str) -> str:
@@ -178,5 +210,5 @@ def _report(
         },
         sensitivity=known["sensitivity"],
         truth=against_truth(layout, table, "pu_score"),
-        warnings=[*warnings, *fitted.warnings],
+        warnings=[*warnings, *fitted.warnings, *fitted.doubts],
     )

@@ -19,7 +19,8 @@ from torch.nn.functional import softplus
 
 from selector.pu.network import new_head
 from selector.pu.ranks import ranks_among
-from selector.pu.train_head import head_scores, lr_factor
+from selector.pu.train import lr_factor
+from selector.pu.train_head import head_scores
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.floating[Any]]

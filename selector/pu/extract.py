@@ -81,4 +81,5 @@ def extract_labelled(
         failed=failed,
         digest=digest,
         warnings=told,
+        used=np.flatnonzero(valid),
     )

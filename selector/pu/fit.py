@@ -46,14 +46,20 @@ class Fitted:
         report: plain JSON values: prior, held-out rates, attention, risk, calibration, sensitivity.
         scores: name -> raw scores of "positives" (trained on), "held_out" (labelled, unseen) and
             "pool" (held-out rows), for histograms.
-        warnings: what the user should hear.
+        held_P: which labelled images were held out.
+        held_out_ids: row_ids of the pool rows that were held out.
+        warnings: what the user should hear of data and prior.
+        doubts: likewise, of what this network selects.
     """
 
     classifier: HeadClassifier
     curve: list[dict[str, float]]
     report: dict[str, Any]
     scores: Mapping[str, npt.NDArray[np.float32]]
+    held_P: npt.NDArray[np.bool_]
+    held_out_ids: npt.NDArray[np.int64]
     warnings: list[str]
+    doubts: list[str]
 
 
 def fit_head(
@@ -122,8 +128,7 @@ def fit_head(
         "pool": head_scores(fitted.head, held_out.pool_MD),
     }
     calibration = calibrate(scores["held_out"], scores["pool"], prior=chosen)
-    rates = _rates(scores, pool.num_rows)
-    warnings += doubts(calibration.excess, rates, chosen)
+    rates = unseen_rates(scores, pool.num_rows)
     card = {
         "mode": "head",
         "prior": chosen,
@@ -161,7 +166,14 @@ def fit_head(
         ],
     }
     return Fitted(
-        HeadClassifier(fitted.head, calibration, card), fitted.curve, report, scores, warnings
+        classifier=HeadClassifier(fitted.head, calibration, card),
+        curve=fitted.curve,
+        report=report,
+        scores=scores,
+        held_P=held_P,
+        held_out_ids=pool.held_out_ids,
+        warnings=warnings,
+        doubts=doubts(calibration.excess, rates, chosen),
     )
 
 
@@ -186,7 +198,7 @@ def _estimate(
     return estimate_prior(ranks_P, ranks_M, seed=seed)
 
 
-def _rates(scores: Mapping[str, npt.NDArray[np.float32]], num_rows: int) -> dict[str, Any]:
+def unseen_rates(scores: Mapping[str, npt.NDArray[np.float32]], num_rows: int) -> dict[str, Any]:
     """What F > 0 takes of images that training has not seen."""
     held = scores["held_out"] > 0
     low, high = wilson(float(held.mean()), len(held), 1.96)

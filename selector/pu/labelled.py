@@ -56,6 +56,7 @@ class Labelled:
         failed: key, status and reason of images that have no features.
         digest: of the images and their labels, whatever their order and names.
         warnings: what the user should hear.
+        used: (P,) int64, which of the images that were given these are.
     """
 
     keys: list[str]
@@ -66,6 +67,7 @@ class Labelled:
     failed: list[dict[str, str]] = field(default_factory=list)
     digest: str = ""
     warnings: list[str] = field(default_factory=list)
+    used: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -82,8 +82,18 @@ PU_RECIPES: dict[str, dict[str, Any]] = {
         "batch_pool": 4096,
         "batch_positives": 1024,
     },
+    "finetune": {
+        "optimizer": "sgd",
+        "lr": 1e-3,
+        "momentum": 0.9,
+        "weight_decay": 5e-3,
+        "steps": 500,
+        "batch_pool": 192,
+        "batch_positives": 64,
+        "patience": 5,
+    },
 }
-"""Every recipe by name, as changes of the defaults.
+"""Every recipe by name, as changes of the defaults. `finetune` is for the mode of that name.
 
 paper: NeurIPS 2019, 200 epochs of SGD, batch 4,096, x 0.1 at 50, 100 and 150. Its plain shuffle is
 not followed: 4,096 unlabelled images come with labelled ones beside them.

@@ -168,6 +168,49 @@ def test_new_shards_are_scored_by_the_same_classifier(world: World, tmp_path: Pa
     assert pu_score(moved.run).parts_made == 0
 
 
+def test_the_whole_network_is_trained_scored_and_scores_new_shards(
+    world: World, tmp_path: Path
+) -> None:
+    mine = World(tmp_path / "pool", str(tmp_path / "run"), world.few, world.weights)
+    mine.pool.mkdir()
+    for seed in (1, 2):
+        shutil.copy(world.pool / f"s{seed}.tar", mine.pool)
+    mine.score()
+    options = {"steps": 12, "lr": 0.01, "batch_pool": 32, "batch_positives": 16, "check_every": 6}
+    report = pu_fit(
+        mine.run,
+        positives=[mine.few],
+        prior=0.33,
+        name="whole",
+        mode="finetune",
+        settings=options,
+        execution=EXECUTION,
+    )
+    assert report.mode == "finetune"
+    assert (report.num_pool, report.num_scored) == (200, 198)
+    assert [json.loads(line)["step"] for line in Path(report.curve).read_text().splitlines()] == [
+        6,
+        12,
+    ]
+    again = pu_fit(
+        mine.run,
+        positives=[mine.few],
+        prior=0.33,
+        name="whole",
+        mode="finetune",
+        settings=options,
+    )
+    assert not again.written
+    before = query(mine.run, "SELECT * FROM pu_whole ORDER BY row_id")
+    shutil.copy(world.pool / "s0.tar", mine.pool)  # sorts before the others, comes after them
+    mine.score()
+    grown = pu_score(mine.run, which="whole", execution=EXECUTION)
+    assert (grown.num_pool, grown.parts_made) == (300, 1)
+    after = query(mine.run, "SELECT * FROM pu_whole ORDER BY row_id")
+    assert after.slice(0, 200).equals(before)
+    assert after.slice(200)["pu_score"].null_count == 1
+
+
 def test_truth_by_class_names_and_what_is_unknown(world: World, tmp_path: Path) -> None:
     found = truth(world.run, member="json", field="colour", missing="unknown")
     assert (found.positives, found.negatives, found.unknown) == (0, 0, 300)

@@ -11,7 +11,6 @@ from selector.pu.train_head import (
     HeadFit,
     HeldOut,
     head_scores,
-    lr_factor,
     train_head,
 )
 from tests.support.pu import DIM, draw
@@ -95,11 +94,3 @@ def test_it_stops_where_unseen_rows_stop_gaining_and_keeps_those_weights() -> No
 
 def test_a_batch_carries_no_more_positives_than_there_are() -> None:
     assert fit(steps=1, batch_positives=1000).batch_positives == 160
-
-
-def test_schedules() -> None:
-    assert [lr_factor("step", p) for p in (0.0, 0.25, 0.5, 0.75)] == pytest.approx(
-        [1, 0.1, 0.01, 1e-3]
-    )
-    assert lr_factor("cosine", 0.0) == 1
-    assert lr_factor("cosine", 0.5) == pytest.approx(0.5)
