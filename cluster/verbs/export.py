@@ -23,6 +23,7 @@ from cluster.export_stage import AssembleTask, ExportStage, SpillTask
 from cluster.export_tasks import assemble_tasks, ordered, shard_name, spill_tasks
 from cluster.out_folder import refuse_no_folder
 from cluster.progress import OnProgress, Progress
+from cluster.run_lock import RunLock
 from cluster.runs import read_config
 from selector.tables.layout import RunLayout
 from selector.tables.run_files import read_json
@@ -91,6 +92,7 @@ def export(
     Raises:
         UsageError: no such selection; `out` holds another export or other files.
         CoursepackError: a source shard is missing or changed since it was scored: names it.
+        RunLocked: another driver writes into `out`.
     """
     started = time.monotonic()
     layout, out = RunLayout(run), storage.normalize(out)
@@ -103,33 +105,40 @@ def export(
     parts = list(locate(layout, chosen))
     identity = _identity(chosen, parts, seed, shard_size)
     refuse_no_folder(out)
-    finished = _finished_export(out, identity)
-    if finished is not None:
-        return finished
     work = storage.join(out, ".export")
-    stage = ExportStage(tuple(config["semantic"].get("image_ext") or IMAGE_EXTENSIONS))
-    plan = make_plan(execution or ExecutionConfig(threads=1), device="cpu")
-    report = on_progress or _ignore
-    spilling = spill_tasks(parts, work)
-    _run(stage, plan, spilling, report, begin=0.0, end=0.5)
-    rows = ordered(parts, seed)
-    spills = tuple((task.source, task.spill) for task in spilling)
-    tasks = assemble_tasks(rows, work, out, shard_size, spills)
-    _run(stage, plan, tasks, report, begin=0.5 if spilling else 0.0, end=1.0)
-    _write_lineage(out, rows, shard_size, run=layout.root, selection=selection)
-    result = ExportReport(
-        out=out,
-        selection=selection,
-        shards=len(tasks),
-        images=len(rows),
-        num_bytes=int(sum(rows["num_bytes"].to_pylist())),
-        renamed=int(np.sum(rows["key"].to_numpy(False) != rows["output_key"].to_numpy(False))),
-        seconds=round(time.monotonic() - started, 3),
-    )
-    content = {"identity": identity, "run": layout.root, "seed": seed, "shard_size": shard_size}
-    _put_json(storage.join(out, "export.json"), content | {"report": result.to_dict()})
-    _remove_tree(work)
-    return result
+
+    def write_shards() -> ExportReport:
+        stage = ExportStage(tuple(config["semantic"].get("image_ext") or IMAGE_EXTENSIONS))
+        plan = make_plan(execution or ExecutionConfig(threads=1), device="cpu")
+        report = on_progress or _ignore
+        spilling = spill_tasks(parts, work)
+        _run(stage, plan, spilling, report, begin=0.0, end=0.5)
+        rows = ordered(parts, seed)
+        spills = tuple((task.source, task.spill) for task in spilling)
+        tasks = assemble_tasks(rows, work, out, shard_size, spills)
+        _run(stage, plan, tasks, report, begin=0.5 if spilling else 0.0, end=1.0)
+        _write_lineage(out, rows, shard_size, run=layout.root, selection=selection)
+        result = ExportReport(
+            out=out,
+            selection=selection,
+            shards=len(tasks),
+            images=len(rows),
+            num_bytes=int(sum(rows["num_bytes"].to_pylist())),
+            renamed=int(np.sum(rows["key"].to_numpy(False) != rows["output_key"].to_numpy(False))),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        content = {"identity": identity, "run": layout.root, "seed": seed, "shard_size": shard_size}
+        _put_json(storage.join(out, "export.json"), content | {"report": result.to_dict()})
+        return result
+
+    finished = _finished_export(out, identity)
+    if finished is None:
+        with RunLock(storage.join(work, "lock")):
+            finished = _finished_export(out, identity)  # by another driver, a moment ago
+            if finished is None:
+                finished = write_shards()
+        _remove_tree(work)
+    return finished
 
 
 def _ignore(_: Progress) -> None:
@@ -235,7 +244,7 @@ def _remove_tree(work: str) -> None:
     if storage.is_local(work):
         shutil.rmtree(work, ignore_errors=True)
         return
-    for folder in ("plan", "spill", ""):
+    for folder in ("plan", "spill", "lock", ""):
         with contextlib.suppress(CoursepackError):
             for info in storage.list_files(storage.join(work, folder) if folder else work):
                 storage.remove(info.uri)

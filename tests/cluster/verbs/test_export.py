@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster.execution import ExecutionConfig
+from cluster.run_lock import RunLock, RunLocked
 from cluster.verbs.export import ExportReport, export
 from cluster.verbs.score import score
 from selector.scoring.spec import ScoreSpec
@@ -205,3 +206,13 @@ def test_rows_without_an_image_are_refused(tmp_path: Path) -> None:
     select(str(workplace.run), recipe, name="any")
     with pytest.raises(UsageError, match="no image to export"):
         export(str(workplace.run), selection="any", out=str(tmp_path / "out"), execution=INLINE)
+
+
+def test_two_exports_into_one_folder_do_not_mix(workplace: Workplace, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with RunLock(str(out / ".export" / "lock")):
+        with pytest.raises(RunLocked, match="locked by process"):
+            run_export(workplace, out)
+        assert not list(out.glob("*.tar"))
+    assert run_export(workplace, out).images == 30
+    assert not (out / ".export").exists()
