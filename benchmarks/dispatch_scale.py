@@ -9,8 +9,8 @@ of real parts: dispatched parts per second, peak memory of the driver, and, with
 removed, how long a second call takes to find out what is missing and to do it.
 
 `sleep`: one second per shard, twenty shards per worker: efficiency = the least time that so many
-workers can take / the time from the first ready worker to the last result, less the time that the
-others were still starting. The figure with all of the start-up is told beside it.
+workers can take / the time from the first task given out, which is when all workers are ready, to
+the last result. The figure with the start-up is told beside it.
 
 `tail`: twenty shards per worker of 0.2 to 5 s and four of 30 s, whole and split into pieces of at
 most 5 s; and the same with two shards per worker, where the largest set the pace. Efficiency
@@ -43,22 +43,34 @@ from shards.file_info import FileInfo
 from shards.manifest import PoolManifest
 
 
-class Stopwatch:
-    """A pool that notes when its first worker and when all of them were ready."""
+class Together:
+    """A pool whose workers are ready when the last of them is: what is measured is dispatching.
 
-    def __init__(self, pool: WorkerPool) -> None:
+    Attributes:
+        begun: When it was made.
+        ready_at: When the last worker was ready; the first task is given out then.
+    """
+
+    def __init__(self, pool: WorkerPool, workers: int) -> None:
         self._pool = pool
+        self._workers = workers
+        self._ready: list[Ready] = []
         self.begun = time.monotonic()
-        self.ready: list[float] = []
+        self.ready_at = 0.0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._pool, name)
 
     def wait(self, timeout_s: float) -> object:
+        if self._workers == 0 and self._ready:
+            return self._ready.pop()
         event = self._pool.wait(timeout_s)
-        if isinstance(event, Ready):
-            self.ready.append(time.monotonic())
-        return event
+        if not isinstance(event, Ready):
+            return event
+        self._workers -= 1
+        self._ready.append(event)
+        self.ready_at = time.monotonic()
+        return self._ready.pop() if self._workers == 0 else None
 
 
 def listing(shards: int) -> list[FileInfo]:
@@ -127,7 +139,7 @@ def timed(executor: str, tasks: Sequence[SleepTask], workers: int) -> dict[str, 
         inner: WorkerPool = RayPool(ray, SleepStage(), resources=ActorResources(num_cpus=1))
     else:
         inner = ProcessPool(SleepStage(), threads=1)
-    pool = Stopwatch(inner)
+    pool = Together(inner, workers)
     ended = 0.0
     for outcome in dispatch(pool, tasks, workers=workers):  # type: ignore[arg-type]
         if isinstance(outcome, Finished):
@@ -140,15 +152,13 @@ def timed(executor: str, tasks: Sequence[SleepTask], workers: int) -> dict[str, 
         assert use.spilled_bytes == 0
         assert use.created_bytes < 50_000_000
     work_s = sum(task.seconds for task in tasks)
-    wall_s = ended - pool.ready[0]
-    # What is lost while later workers are still starting is not the scheduler's to save.
-    late_s = sum(at - pool.ready[0] for at in pool.ready)
+    wall_s = ended - pool.ready_at
     return {
         "executor": executor, "workers": workers, "tasks": len(tasks),
         "work_s": round(work_s, 1), "wall_s": round(wall_s, 2),
-        "efficiency": round(work_s / (workers * wall_s - late_s), 4),
+        "efficiency": round(work_s / (workers * wall_s), 4),
         "efficiency_with_start_up": round(work_s / (workers * (ended - pool.begun)), 4),
-        "all_ready_after_s": round(pool.ready[-1] - pool.begun, 2),
+        "all_ready_after_s": round(pool.ready_at - pool.begun, 2),
         **extra,
     }  # fmt: skip
 

@@ -12,6 +12,10 @@ TASKS_IN_FLIGHT = 2
 """Per worker: one running and one waiting, so that no worker idles for a round trip."""
 
 
+PLENTY = 8
+"""Waiting tasks per worker: with more, it does not matter who has which; with fewer, it does."""
+
+
 @dataclass
 class Crew:
     """The tasks that each worker has in hand, oldest first.
@@ -44,12 +48,13 @@ class Crew:
     def next_for(self, waiting: int) -> int | None:
         """The worker that should get one of `waiting` tasks, if any.
 
-        An idle one first. A second task is given in advance only while there are plenty: at the
-        end of a run, none may wait behind another while a worker idles, or is about to start.
+        An idle one first. A second task is given in advance only while there are plenty: near the
+        end of a run none may wait behind another, least of all a large one, while a worker idles
+        or is about to start.
         """
         if self._free:
             return next(iter(self._free))
-        if self._spare and waiting > 2 * len(self.tasks) + len(self.starting):
+        if self._spare and waiting > PLENTY * self.size:
             return next(iter(self._spare))
         return None
 

@@ -94,9 +94,10 @@ def compare(
         for entry in entries
         if all(name in done and name not in again for name in part_names(entry, divisions))
     }
+    settled = finished | absent
     return PoolState(
         manifest=PoolManifest(tuple(entries)),
-        todo=tuple(e for e in entries if e.shard_id not in finished | absent),
+        todo=tuple(e for e in entries if e.shard_id not in settled),
         mended=tuple(mended),
         missing=tuple(e for e in difference.missing if e.shard_id in finished),
         left_out=tuple(e for e in difference.missing if e.shard_id not in finished),

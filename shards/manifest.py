@@ -24,7 +24,7 @@ POOL_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ShardEntry:
     """One shard of a pool, as it was when it joined the pool (see `FileInfo` for the etag)."""
 

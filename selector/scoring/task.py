@@ -8,7 +8,7 @@ from selector.tables.layout import part_name
 from shards.manifest import ShardEntry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScoreTask:
     """Score samples start <= index < stop of one shard into one part of a run.
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.crew import Crew
+from cluster.crew import PLENTY, Crew
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ def test_idle_workers_first_and_a_second_task_only_while_there_are_plenty() -> N
     assert crew.give(0, Item("a"))
     assert crew.next_for(100) == 1
     assert crew.give(1, Item("b"))
-    assert crew.next_for(5) == 0
-    assert crew.next_for(4) is None, "at the end nothing waits behind another task"
+    assert crew.next_for(2 * PLENTY + 1) == 0
+    assert crew.next_for(2 * PLENTY) is None, "at the end nothing waits behind another task"
     crew.starting.add(2)
-    assert crew.next_for(5) is None, "one is kept for who is about to start"
+    assert crew.next_for(2 * PLENTY + 1) is None, "some are kept for who is about to start"
     assert not crew.give(0, Item("c"))
     assert not crew.give(1, Item("d"))
     assert crew.next_for(100) is None, "no more than two each"
