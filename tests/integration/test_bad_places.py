@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.retry import MAX_STORAGE_TRIES
 from tests.support.command import Answer, coursepack, score
 from tests.support.pools import write_pool
 from tests.support.servers import http_folder
@@ -75,13 +76,14 @@ def test_a_server_that_refuses(
 
 
 def test_a_connection_that_breaks_off_is_tried_again_and_then_quarantined(
-    workplace: Path, weights: Path, tmp_path: Path
+    workplace: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cluster.backlog.pause_s", lambda failure, tries: 0.0)
     with http_folder(workplace) as address:
         answer = score(f"{address}/_cut/pool/shard-000.tar", weights, tmp_path / "run")
     assert answer.exit_code == 3
     (lost,) = answer.json["quarantined"]
-    assert lost["tries"] == 3
+    assert lost["tries"] == MAX_STORAGE_TRIES
     assert lost["uri"] == f"{address}/_cut/pool/shard-000.tar"
     assert answer.json["damaged"] == [], "a lost connection is no truncated shard"
     assert answer.json["rows"] == 0
