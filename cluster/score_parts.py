@@ -10,6 +10,7 @@ from cluster.dispatch import Finished, Outcome, Quarantined, Standing
 from cluster.execution import Plan, run_tasks, worker_pool
 from cluster.failure_budget import check_images, check_parts
 from cluster.in_flight import InFlight
+from cluster.patience import patiently
 from cluster.pool_manifest import PoolState
 from cluster.progress import OnProgress, Progress, RunFacts
 from cluster.run_lock import RunLock
@@ -93,11 +94,11 @@ def _facts(standing: Standing | None, tally: Tally, parts: int) -> RunFacts:
 def _keep(outcome: Outcome, run: Run, held: set[str]) -> None:
     """Record what could not be done, and forget the record of what could after all."""
     if isinstance(outcome, Quarantined):
-        quarantine.put(run.layout, outcome)
+        patiently(lambda: quarantine.put(run.layout, outcome))
         held.add(outcome.task.name)
     elif isinstance(outcome, Finished) and outcome.task.name in held:
         held.discard(outcome.task.name)
-        quarantine.release(run.layout, outcome.task.name)
+        patiently(lambda: quarantine.release(run.layout, outcome.task.name))
 
 
 def _again(held: set[str]) -> list[str]:

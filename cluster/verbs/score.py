@@ -27,6 +27,7 @@ from cluster.ledger import short_hash
 from cluster.metric_export import exported
 from cluster.metrics import Throughput, throughput
 from cluster.out_folder import refuse_no_folder
+from cluster.patience import patiently
 from cluster.pool_manifest import (
     PoolState,
     check_markers,
@@ -104,14 +105,17 @@ def score(
     layout = RunLayout(out)
     _refuse_foreign_folder(layout)
     with RunLock(layout.lock) as lock:
-        run = open_run(
-            layout.root,
-            semantic=semantic_dict(spec, teacher),
-            execution=_with_defaults(execution, layout, teacher),
-            facts=_facts(spec, teacher),
+        run = patiently(
+            lambda: open_run(
+                layout.root,
+                semantic=semantic_dict(spec, teacher),
+                execution=_with_defaults(execution, layout, teacher),
+                facts=_facts(spec, teacher),
+            )
         )
         _remove_leftovers(layout)
-        done, stored = run.ledger.listing(), read_manifest(layout)
+        done = patiently(run.ledger.listing)
+        stored = patiently(lambda: read_manifest(layout))
         check_markers(stored, done)
         stored, moved = follow_moves(stored, listing)
         state = compare(stored, listing, done, read_divisions(layout, stored))
@@ -119,7 +123,7 @@ def score(
         again = {marker.part for marker in state.mended}
         for marker in state.mended:
             run.ledger.remove(marker)
-        write_manifest(layout, state.manifest)
+        patiently(lambda: write_manifest(layout, state.manifest))
         plan = make_plan(execution, device=run.execution["device"])
         stage = ScoreStage(
             spec=spec,
@@ -158,17 +162,19 @@ def score(
             with contextlib.suppress(CoursepackError):
                 _commit_tables(run, lock, tally, stage.features, name)
             raise
-        _commit_tables(run, lock, tally, stage.features, name)
+        patiently(lambda: _commit_tables(run, lock, tally, stage.features, name))
         wall_s = time.monotonic() - started
         speed = throughput(tally.counters, wall_s=wall_s, workers=plan.actors)
         if tally.parts:
             _write_throughput(layout, speed)
         if features is None or stage.features is None:
             warnings += lagging_features(run)
-            return make_report(run, state, tally, budget, speed, warnings=warnings)
+            return patiently(
+                lambda: make_report(run, state, tally, budget, speed, warnings=warnings)
+            )
         found = report_features(run, stage.features, features)
         warnings += feature_warnings(found)
-        report = make_report(run, state, tally, budget, speed, warnings=warnings)
+        report = patiently(lambda: make_report(run, state, tally, budget, speed, warnings=warnings))
         return replace(report, features=asdict(found))
 
 
