@@ -81,7 +81,7 @@ class Bench:
                     COMMAND, "score", self.work / "pool", "--teacher", "lenet/5", "--weights",
                     self.work / "teacher.safetensors", "--out", run, "--address",
                     self.cluster.address, "--threads", "1", "--batch-size", "16", "--json",
-                    "--set", "execution.stall_s=15", "--set", "execution.silence_s=10",
+                    "--set", "execution.stall_s=15", "--set", "execution.silence_s=15",
                 ],
                 stdout=output, stderr=output, env=self.cluster.environment,
             )  # fmt: skip

@@ -16,6 +16,10 @@ from cluster.worker_pool import DeathKind
 _SAMPLES = 256
 _NO_PULSE = Pulse(-1, 0)
 
+_OPENING = 3
+"""Opening a stage is given so many times the limits: imports and weights come from cold storage, and
+hold the interpreter while they do."""
+
 _LARGEST_STEP = 4096
 """Progress comes in steps of a batch; none is larger."""
 
@@ -176,7 +180,7 @@ class Leases:
                 continue
             silent, still = now - watch.beat_at, now - watch.moved_at
             limit = self._limit_s(watch)
-            if silent > self._policy.silence_s:
+            if silent > self._policy.silence_s * (_OPENING if watch.opening else 1):
                 reason = f"worker {worker} gave no sign of life for {silent:.0f} s"
                 found.append(Overdue(worker, "WorkerSilent", reason))
             elif still > limit:
@@ -188,7 +192,7 @@ class Leases:
     def _limit_s(self, watch: _Watch) -> float:
         policy = self._policy
         if watch.opening:
-            return 3 * policy.stall_s
+            return _OPENING * policy.stall_s
         expected = self._times.task_s(watch.num_bytes)
         if expected is None:
             return 3 * policy.stall_s

@@ -52,7 +52,8 @@ def test_one_without_a_sign_of_life_is_silent_also_when_it_only_opens_its_stage(
     opening.start(0, 0.0)
     assert not opening.overdue(1e6), "an actor whose machine is still to come"
     opening.see({0: Pulse(0, 0)}, 1e6)
-    assert [one.kind for one in opening.overdue(1e6 + 6)] == ["WorkerSilent"]
+    assert not opening.overdue(1e6 + 15), "opening gets three times as long"
+    assert [one.kind for one in opening.overdue(1e6 + 16)] == ["WorkerSilent"]
     opening.see({0: Pulse(1, 0)}, 1e6 + 31)
     assert [one.kind for one in opening.overdue(1e6 + 31)] == ["WorkerStuck"]
 
