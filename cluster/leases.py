@@ -17,8 +17,8 @@ _SAMPLES = 256
 _NO_PULSE = Pulse(-1, 0)
 
 _OPENING = 3
-"""Opening a stage is given so many times the limits: imports and weights come from cold storage, and
-hold the interpreter while they do."""
+"""Opening a stage is given so many times the limits: imports and weights come from cold storage,
+and hold the interpreter while they do."""
 
 _LARGEST_STEP = 4096
 """Progress comes in steps of a batch; none is larger."""
