@@ -19,11 +19,13 @@ _VERBS = (
     "status", "runs_list", "runs_gc",
     "duplicates", "compact", "diff",
     "pu_fit", "pu_score", "pu_show", "truth",
+    "neighbors_build", "similar", "clusters", "leakage",
 )  # fmt: skip
 
 _TOGETHER = {
     "open_query": "query",
     "runs_list": "runs", "runs_gc": "runs",
+    "neighbors_build": "neighbors",
     "jobs_list": "jobs", "jobs_status": "jobs", "jobs_logs": "jobs", "jobs_stop": "jobs",
 }  # fmt: skip
 """Verbs of one file: `coursepack runs list` is `cluster.runs_list`, in cluster/verbs/runs.py."""

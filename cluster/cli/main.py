@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from cluster.cli import (
+    clusters,
     compact,
     compress,
     demo,
@@ -21,7 +22,9 @@ from cluster.cli import (
     duplicates,
     export,
     jobs,
+    leakage,
     map,
+    neighbors,
     plan,
     pu,
     query,
@@ -111,6 +114,10 @@ app.add_typer(compact.app)
 app.add_typer(diff.app)
 app.add_typer(pu.app, name="pu")
 app.add_typer(truth.app)
+app.add_typer(neighbors.app, name="neighbors")
+app.add_typer(neighbors.similar_app)
+app.add_typer(clusters.app)
+app.add_typer(leakage.app)
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def build_index(
     folder = index_folder(layout, fact.fact_id)
     card = None if rebuild else read_card(folder)
     if card is not None:
-        _refuse_foreign(folder, card, fact)
+        card.check(fact, folder)
     with workers(threads) as pool:
         try:
             return _bring_up_to_date(folder, fact, card, kind, seed, pool, on_share)
@@ -94,16 +94,6 @@ def build_index(
                     "the same command again"
                 ) from change
             return _bring_up_to_date(folder, fact, None, kind, seed, pool, on_share)
-
-
-def _refuse_foreign(folder: Path, card: Card, fact: FactTable) -> None:
-    teacher = str(fact.about.get("teacher_fingerprint", ""))
-    if card.features != fact.fact_id or card.teacher != teacher:
-        raise UsageError(
-            f"{folder} is an index over features {card.features} of the teacher {card.teacher}, "
-            f"but this run's features are {fact.fact_id} of the teacher {teacher}; remove the "
-            "folder, or build with --rebuild"
-        )
 
 
 def _bring_up_to_date(

@@ -10,6 +10,7 @@ from typing import Any
 
 from selector.neighbors.index_kind import IndexKind
 from selector.neighbors.vector_file import PartCount
+from selector.tables.facts import FactTable
 from shards import atomic
 from shards.errors import StorageError, UsageError
 
@@ -48,6 +49,20 @@ class Card:
     recall: Mapping[str, Any]
     parts: Mapping[str, PartCount]
     versions: Mapping[str, str]
+
+    def check(self, fact: FactTable, folder: Path) -> None:
+        """Refuse other features than those that the index is over.
+
+        Raises:
+            UsageError: shows both.
+        """
+        teacher = str(fact.about.get("teacher_fingerprint", ""))
+        if self.features != fact.fact_id or self.teacher != teacher:
+            raise UsageError(
+                f"{folder} is an index over features {self.features} of the teacher "
+                f"{self.teacher[:12]}, but those of this run are {fact.fact_id} of the teacher "
+                f"{teacher[:12]}; remove the folder, or build with --rebuild"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

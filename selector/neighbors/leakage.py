@@ -1,7 +1,8 @@
 """Images of the pool that are near an evaluation set: training on them would be cheating.
 
 Here nothing is greedy: each image of the pool is compared with the evaluation set, in which every
-image counts, and the nearest one within the radius is named.
+image counts, and the nearest one within the radius is named. The features of the evaluation set
+are held in memory as float32.
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ from selector.neighbors.duplicate_table import Grade, Removed
 from selector.neighbors.greedy import IntArray, Space
 from selector.neighbors.hamming import HammingSpace, HashArray, tells_looks
 from selector.neighbors.kept_index import FlatKept
-from selector.neighbors.unit import Half, usable
+from selector.neighbors.unit import Half, cosine
 from selector.neighbors.workers import Workers, ranges
 from selector.policies.columns import HashArray as HashHalves
 
 _BLOCK_ROWS = 16_384
-MAX_BYTES = 4 * 2**30
-"""Features of an evaluation set that are held in memory, as float32."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class ImageSet:
         row_ids: (N,) names of the images in their own set.
         hash_high, hash_low: (N,) halves of the content hash.
         phashes: (N,) 0 where there is none.
-        numbers, vectors: (V,) which images have features, and those (V, D); may be mapped.
+        numbers, vectors: (V,) which image each vector is of, -1 for none; (V, D), may be mapped.
     """
 
     row_ids: IntArray
@@ -81,7 +80,8 @@ def find_leakage(
         dim = pool_set.vectors.shape[1]
         index = FlatKept(dim, min_similarity=1 - epsilon)
         space = CosineSpace(evaluation.vectors, index, min_similarity=1 - epsilon, pool=pool)
-        todo = np.flatnonzero(match[pool_set.numbers] < 0)
+        open_ = (pool_set.numbers >= 0) & (match[np.maximum(pool_set.numbers, 0)] < 0)
+        todo = np.flatnonzero(open_)
         found = _nearest(space, evaluation.vectors, pool_set.vectors, todo, on_share)
         hit = found >= 0
         rows = pool_set.numbers[todo[hit]]
@@ -94,12 +94,6 @@ def find_leakage(
         evaluation.row_ids[match[hit]],
         {"grade": grade[hit].astype(object), "similarity": similarity[hit]},
     )
-
-
-def usable_vectors(vectors: Half, valid: np.ndarray) -> tuple[IntArray, Half]:
-    """Numbers (V,) and vectors (V, D) of those rows (N, D) that have a direction."""
-    fits = valid & usable(vectors)
-    return np.flatnonzero(fits), vectors[fits]
 
 
 def _nearest(
@@ -135,8 +129,6 @@ def _same_bytes(pool_set: ImageSet, evaluation: ImageSet) -> IntArray:
 
 
 def _similar(a: Half, rows_a: IntArray, b: Half, rows_b: IntArray) -> np.ndarray:
-    from selector.neighbors.unit import cosine
-
     parts = [np.empty(0)]
     for part in ranges(len(rows_a), 65_536):
         parts.append(cosine(a[rows_a[part]], b[rows_b[part]]))

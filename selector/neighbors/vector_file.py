@@ -125,8 +125,10 @@ def append_table(
             on_rows(known[name].rows)
         else:
             new.append(uri)
+    if not new:
+        return _whole(before, parts), parts
     # A part of another name or time may hold old rows (compaction, a copied run): compare them.
-    there = RowNumbers(before.row_ids) if before.size and new else None
+    there = RowNumbers(before.row_ids) if before.size else None
     size = before.size
     with (
         _open_at(before.folder / _VECTORS, 2 * before.size * before.dim) as vectors_out,
@@ -157,9 +159,13 @@ def append_table(
             os.fsync(file.fileno())
     for uri in new:
         parts[storage.name(uri)] = PartCount(_stamp(uri), *counts[storage.name(uri)])
-    if sum(part.usable for part in parts.values()) != size:
+    return _whole(VectorFile(before.folder, size, before.dim), parts), parts
+
+
+def _whole(file: VectorFile, parts: Mapping[str, PartCount]) -> VectorFile:
+    if sum(part.usable for part in parts.values()) != file.size:
         raise TableChanged("the table has lost rows")
-    return VectorFile(before.folder, size, before.dim), parts
+    return file
 
 
 def _only(fact: FactTable, parts: list[str]) -> FactTable:

@@ -82,7 +82,7 @@ def open_source(
         facts = RunFacts(
             run=layout.root,
             selection=selection,
-            origin=_origin(layout),
+            origin=read_origin(layout),
             num_rows=sum(count for _, count in status_counts),
             num_selected=int(stats["num_rows"]),
             status_counts=tuple(status_counts),
@@ -113,7 +113,7 @@ def _class_names(sql: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     return tuple(names) + tuple(str(c) for c in range(len(names), -1 if last is None else last + 1))
 
 
-def _origin(layout: RunLayout) -> Origin:
+def read_origin(layout: RunLayout) -> Origin:
     """From provenance.json and config.yaml; what an old or copied run lacks stays empty."""
     provenance = _mapping(layout.provenance, json.loads)
     semantic = _mapping(layout.config, yaml.safe_load).get("semantic", {})

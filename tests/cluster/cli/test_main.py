@@ -33,6 +33,7 @@ def test_every_verb_of_the_design_is_there():
         "status", "runs list", "runs gc",
         "duplicates", "compact", "diff",
         "pu fit", "pu score", "pu show", "truth",
+        "neighbors build", "similar", "clusters", "leakage",
     ]  # fmt: skip
 
 
