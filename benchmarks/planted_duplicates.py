@@ -8,11 +8,14 @@ back seven times: re-encoded, resized, cropped, flipped, recoloured, overlaid, a
 (`planted_edits`). The pool is scored with the teacher and its features, and every grade of
 `coursepack duplicates` runs at its defaults. One JSON line a grade:
 
-- recall by edit: of the pairs (original, edit) the share of which not both are kept;
+- recall by edit: of the pairs (original, edit) the share for which one and the same image stays;
 - false: images removed in favour of one that they have nothing to do with, and examples;
 - guarantee: over every removed row, from the table alone: it names a kept row within the limit;
 - same: the same images are removed with 1 and 4 threads; and from the same facts with the shards
   in another order: every row has another row_id then, and another place.
+
+Semantic also gets a curve: at several cosines the share of pairs (original, edit) that are at least
+as near, and of 1,000 unrelated images the share that some other image is as near to.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from cluster.verbs.duplicates import duplicates
 from cluster.verbs.score import score
 from selector.neighbors.duplicates import Request, find_duplicates, pool_hashes
 from selector.neighbors.hamming import distance
-from selector.neighbors.unit import cosine
+from selector.neighbors.unit import cosine, unit
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.spec import ScoreSpec
 from selector.tables.connection import run_tables
@@ -152,17 +155,16 @@ class Pool:
         self.at = {row_id: number for number, row_id in enumerate(self.row_ids.tolist())}
 
     def recall(self, keeper: dict[int, int]) -> dict[str, float]:
-        """By edit: pairs of which not both are kept; removed ones count for their own original."""
+        """By edit: pairs (original, edit) for which one image stays, the same for both."""
 
-        def settled(row: int) -> bool:
-            kept_by = keeper.get(int(self.row_ids[row]))
-            return kept_by is not None and self.original[self.at[kept_by]] == self.original[row]
+        def stands_for(row: int) -> int:
+            return keeper.get(int(self.row_ids[row]), int(self.row_ids[row]))
 
         first = {n: row for row, n in enumerate(self.original) if self.edit[row] == "original"}
         hits: dict[str, list[bool]] = {name: [] for name in EDITS}
         for row, name in enumerate(self.edit):
             if name != "original":
-                hits[name].append(settled(row) or settled(first[self.original[row]]))
+                hits[name].append(stands_for(row) == stands_for(first[self.original[row]]))
         return {name: round(float(np.mean(found)), 4) for name, found in hits.items()}
 
     def false(self, keeper: dict[int, int]) -> list[tuple[int, int]]:
@@ -189,6 +191,29 @@ def check_guarantee(pool: Pool, grade: str, keeper: dict[int, int], about: dict)
     vectors = np.concatenate([chunk.vectors for chunk in chunks])
     near = cosine(vectors[removed], vectors[kept])
     return bool((near >= 1 - about["epsilon"]).all())
+
+
+def similarity_curve(pool: Pool) -> list[dict]:
+    """What other values of epsilon would find, and what they would confuse."""
+    chunks = list(iter_vectors(find_fact(pool.layout, "features")))
+    units = unit(np.concatenate([chunk.vectors for chunk in chunks]))
+    first = {n: row for row, n in enumerate(pool.original) if pool.edit[row] == "original"}
+    originals = np.array(list(first.values()))
+    near = np.array(
+        [units[row] @ units[first[name]] for row, name in enumerate(pool.original)], np.float32
+    )
+    sample = originals[np.linspace(0, len(originals) - 1, 1000).astype(int)]
+    similar = units[sample] @ units[originals].T
+    similar[sample[:, None] == originals] = -1
+    edits = np.array(pool.edit)
+    return [
+        {
+            "cosine": least,
+            **{name: round(float((near[edits == name] >= least).mean()), 4) for name in EDITS},
+            "unrelated": round(float((similar.max(axis=1) >= least).mean()), 4),
+        }
+        for least in (0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999)
+    ]
 
 
 def removed_keys(pool: Pool, threads: int, grade: str) -> dict[str, str]:
@@ -256,6 +281,8 @@ def main() -> None:
             "seconds": round(seconds, 2),
             "score_s": round(score_s, 1),
         }
+        if grade == "semantic":
+            result["curve"] = similarity_curve(pool)
         if not limit:
             result["same_threads_1_and_4"] = all(
                 removed_keys(pool, threads, grade) == found for threads in (1, 4)

@@ -24,7 +24,10 @@ from selector.neighbors.unit import Half, cosine, unit
 from selector.neighbors.workers import Workers, ranges
 from shards.errors import UsageError
 
-DEFAULT_EPSILON = 0.05
+DEFAULT_EPSILON = 0.01
+"""Cautious: of unrelated CIFAR-10 test images 0.3 % have another one that near in the features of
+a small teacher (ResNet-20), 83 % at 0.05. Teachers that tell more apart allow more."""
+
 RECALL_SAMPLE = 1000
 
 
