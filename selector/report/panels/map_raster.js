@@ -1,57 +1,66 @@
 /* Points to pixels: round, smooth dots written straight into an image, some milliseconds for 50,000. */
 const MapRaster = (() => {
-  /** Offsets and coverage (0..1) of the pixels of a disc, or of a ring as wide. */
-  function disc(radius, hollow) {
+  /** Pixels of a disc, or of a ring as wide: offsets in an image `width` wide, coverage 0..256. */
+  function disc(radius, hollow, width) {
     const reach = Math.ceil(radius + 0.5);
-    const dots = [];
+    const offset = [], cover = [];
     for (let dy = -reach; dy <= reach; dy++) {
       for (let dx = -reach; dx <= reach; dx++) {
         const away = Math.hypot(dx, dy);
-        let cover = Math.min(Math.max(radius + 0.5 - away, 0), 1);
-        if (hollow) cover *= Math.min(Math.max(away - radius * 0.62 + 0.5, 0), 1);
-        if (cover > 0.02) dots.push([dx, dy, cover]);
+        let share = Math.min(Math.max(radius + 0.5 - away, 0), 1);
+        if (hollow) share *= Math.min(Math.max(away - radius * 0.62 + 0.5, 0), 1);
+        if (share <= 0.02) continue;
+        offset.push(dy * width + dx);
+        cover.push(Math.round(256 * share));
       }
     }
-    return dots;
+    return { offset: Int32Array.from(offset), cover: Int32Array.from(cover) };
   }
 
   const pack = ([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r;
   const mix = (a, b, share) => a.map((v, c) => Math.round(v * (1 - share) + b[c] * share));
 
+  let image = null; // kept from frame to frame
+
   /**
    * Draw points into a 2d context.
    *
-   * order: which points, the last on top. place(i) -> [x, y] in pixels is inlined: k, left, top.
-   * dimmed(i): a point that is not highlighted; those are drawn first and faint.
+   * order: which points, the last on top; lit: which are highlighted (null: all), the others lie
+   * below and are faint. A point is at ((x - left) * k, (y - top) * k) pixels; palette and hollow
+   * say how each value of index looks.
    */
   function draw(context, data, { order, k, left, top, radius, palette, hollow, index, lit, back }) {
     const { width, height } = context.canvas;
-    const image = context.createImageData(width, height);
+    if (!image || image.width !== width || image.height !== height) {
+      image = context.createImageData(width, height);
+    }
     const pixels = new Uint32Array(image.data.buffer);
     pixels.fill(pack(back));
     // A ring needs some room for its hole.
-    const shapes = [disc(radius, false), disc(Math.max(radius * 1.2, radius + 0.7), true)];
+    const shapes = [
+      disc(radius, false, width), disc(Math.max(radius * 1.2, radius + 0.7), true, width)];
     const shape = hollow.map((ring) => shapes[Number(ring)]);
     const strong = palette.map(pack);
     const faint = palette.map((rgb) => pack(mix(back, rgb, 0.16)));
     const edge = Math.ceil(radius * 1.2) + 2;
+    const { x, y } = data;
     const stamp = (i, colour) => {
-      const dots = shape[index[i]];
-      const x = Math.round((data.x[i] - left) * k);
-      const y = Math.round((data.y[i] - top) * k);
-      if (x < edge || y < edge || x >= width - edge || y >= height - edge) return;
+      const px = Math.round((x[i] - left) * k), py = Math.round((y[i] - top) * k);
+      if (px < edge || py < edge || px >= width - edge || py >= height - edge) return;
+      const { offset, cover } = shape[index[i]];
+      const centre = py * width + px;
       const r = colour & 255, g = (colour >> 8) & 255, b = (colour >> 16) & 255;
-      for (const [dx, dy, cover] of dots) {
-        const at = (y + dy) * width + x + dx;
-        if (cover >= 1) {
-          pixels[at] = colour;
+      for (let at = 0; at < offset.length; at++) {
+        const pixel = centre + offset[at], share = cover[at];
+        if (share === 256) {
+          pixels[pixel] = colour;
           continue;
         }
-        const old = pixels[at], rest = 1 - cover;
-        pixels[at] = (255 << 24)
-          | ((b * cover + ((old >> 16) & 255) * rest) << 16)
-          | ((g * cover + ((old >> 8) & 255) * rest) << 8)
-          | (r * cover + (old & 255) * rest);
+        const old = pixels[pixel], rest = 256 - share;
+        pixels[pixel] = 0xff000000
+          | (((b * share + ((old >> 16) & 255) * rest) >> 8) << 16)
+          | (((g * share + ((old >> 8) & 255) * rest) >> 8) << 8)
+          | ((r * share + (old & 255) * rest) >> 8);
       }
     };
     if (lit) for (const i of order) if (!lit[i]) stamp(i, faint[index[i]]);
