@@ -82,7 +82,7 @@ def make_map(
     """Give each image of the pool, or of a stratified sample of it, a place in the plane.
 
     The same features, sample, method, seed and versions make the same map, which is not made twice.
-    Costs one scan of the features, and with t-SNE about two minutes of one core per 50,000 points.
+    Costs one scan of the features, and with t-SNE half a minute of one core per 10,000 points.
 
     Args:
         run: Run directory.
