@@ -29,7 +29,7 @@ import pyarrow as pa
 from cluster.provenance import hardware, now, versions
 from selector.neighbors.build import build_index, index_folder
 from selector.neighbors.search import NeighborIndex, read_index
-from selector.neighbors.semantic import DEFAULT_EPSILON, find_semantic
+from selector.neighbors.semantic import find_semantic
 from selector.neighbors.vector_file import VectorFile
 from selector.neighbors.workers import workers
 from selector.tables.facts import FactTable, write_fact_table
@@ -42,6 +42,7 @@ DIM = 64
 PART_ROWS = 500_000
 NUM_CLUSTERS = 20_000
 SEED = 7
+EPSILON = 0.05
 
 
 def make_part(shard: int, size: int) -> np.ndarray:
@@ -114,7 +115,7 @@ def measure(work: str, rows: int, threads: int) -> dict[str, object]:
         del opened
         ranked = np.random.default_rng(2).permutation(rows)
         started, cpu = time.monotonic(), time.process_time()
-        found = find_semantic(file.vectors, ranked, epsilon=DEFAULT_EPSILON, pool=pool)
+        found = find_semantic(file.vectors, ranked, epsilon=EPSILON, pool=pool)
         dedup_s, dedup_cpu_s = time.monotonic() - started, time.process_time() - cpu
     return {
         "rows": rows,

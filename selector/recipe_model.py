@@ -142,6 +142,49 @@ class Quota(_Strict):
         return self
 
 
+class Balance(_Strict):
+    """n rows in all, as evenly over the groups as their sizes allow; the first of each group.
+
+    `by`: a whole-number column such as clusters.cluster; a small group gives all it has, and the
+    others share its places out evenly.
+    """
+
+    by: str
+    n: Count
+    order: str
+    descending: bool | None = None
+    seed: Seed | None = None
+    shortage: Literal["error", "accept"] = "error"
+
+    @model_validator(mode="after")
+    def _check(self) -> Balance:
+        _seed_needs_random(self.order, self.seed)
+        return self
+
+
+class Diverse(_Strict):
+    """n rows of every group that are unlike each other: farthest-first over features.
+
+    The first row of a group by `order`, then always the row farthest from those taken. `by`: a
+    whole-number column such as pseudo_label; without it all rows are one group. `features`: which
+    feature table, `features` (the newest) or features_NAME. Holds the vectors of all rows that
+    reach it: put steps that narrow before it.
+    """
+
+    by: str | None = None
+    n: Count
+    order: str
+    descending: bool | None = None
+    seed: Seed | None = None
+    features: str = "features"
+    shortage: Literal["error", "accept"] = "error"
+
+    @model_validator(mode="after")
+    def _check(self) -> Diverse:
+        _seed_needs_random(self.order, self.seed)
+        return self
+
+
 class Sample(_Strict):
     """n rows at random; the draw hangs on row_id and seed alone."""
 
@@ -168,6 +211,8 @@ class Step(_Strict):
     exclude: Exclude | None = None
     where: str | None = None
     quota: Quota | None = None
+    balance: Balance | None = None
+    diverse: Diverse | None = None
     take: Take | None = None
     sample: Sample | None = None
     random: Sample | None = None

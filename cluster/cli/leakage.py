@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -26,8 +26,12 @@ def leakage(
         typer.Option("--against", metavar="SHARDS|RUN", help="The evaluation set; repeatable."),
     ],
     grade: Annotated[
-        list[Literal["exact", "perceptual", "semantic"]] | None,
-        typer.Option("--grade", help="What counts as near; repeatable, all if not given."),
+        list[str] | None,
+        typer.Option(
+            "--grade",
+            metavar="exact|perceptual|semantic",
+            help="What counts as near; repeatable, all if not given.",
+        ),
     ] = None,
     epsilon: Annotated[
         float | None, typer.Option("--epsilon", metavar="X", help="As in duplicates.")
@@ -53,14 +57,14 @@ def leakage(
     """
     with command("leakage", as_json=as_json, debug=debug) as output:
         from cluster.cli.tables import text_table
-        from cluster.verbs.leakage import DEFAULT_EPSILON, DEFAULT_RADIUS, GRADES
+        from cluster.verbs.leakage import DEFAULT_EPSILON, DEFAULT_RADIUS, GRADES, known_grade
         from cluster.verbs.leakage import leakage as run_leakage
 
         with output.progress() as on_progress:
             report = run_leakage(
                 run,
                 against=against,
-                grades=grade or GRADES,
+                grades=[known_grade(one) for one in grade] if grade else GRADES,
                 epsilon=DEFAULT_EPSILON if epsilon is None else epsilon,
                 radius=DEFAULT_RADIUS if radius is None else radius,
                 features=features,

@@ -86,8 +86,9 @@ def leakage(
         RunLocked: another driver works on the run.
         ShardError, StorageError: something cannot be read or written.
     """
-    if not grades or set(grades) - set(GRADES):
-        raise UsageError(f"grades {', '.join(grades)}: expected some of {', '.join(GRADES)}")
+    if not grades:
+        raise UsageError(f"no grades: expected some of {', '.join(GRADES)}")
+    grades = [known_grade(grade) for grade in grades]
     check_epsilon(epsilon)
     check_radius(radius)
     layout = RunLayout(run)
@@ -110,6 +111,7 @@ def leakage(
             evaluation_keys = {}
         else:
             other_tables = None
+            storage.expand(list(against))  # what is missing is told before a teacher is loaded
             with contextlib.ExitStack() as stack:
                 extract = None
                 if fact is not None:
@@ -179,6 +181,14 @@ def leakage(
         table.about,
         examples,
     )
+
+
+def known_grade(name: str) -> Grade:
+    """The grade of a name; UsageError for any other."""
+    for grade in GRADES:
+        if grade == name:
+            return grade
+    raise UsageError(f"grade {name!r}: expected some of {', '.join(GRADES)}")
 
 
 def _keys(tables: RunTables | None, row_ids: np.ndarray) -> dict[int, str]:

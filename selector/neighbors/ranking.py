@@ -1,8 +1,8 @@
 """The order in which images come up for keeping: the best first, by any score column.
 
-The same total order that selections rank by: score, then content hash, then row_id; images without
-a score come last. It hangs on the images alone, not on how shards were cut or scheduled, as long
-as no two rows hold the same bytes and the same score; those are ordered by row_id.
+Nearly the total order that selections rank by: score, then content hash; images without a score
+come last. Rows of the same score and bytes are ordered by key, and only those that share even that
+by row_id. So the order hangs on the images and their names, not on which shard came first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from selector.neighbors.greedy import IntArray
-from selector.policies.columns import Columns, HashArray, best_first
+from selector.neighbors.vector_file import RowNumbers
+from selector.policies.columns import Columns, FloatArray, HashArray, best_first
 from selector.recipe_model import Recipe
 from selector.selecting.bind import bind
 from selector.selecting.plan import Rank
@@ -87,4 +88,34 @@ def rank_rows(
     order = np.where(np.isnan(order), np.inf, order)
     columns = Columns(row_id, order, high, low, np.zeros(len(row_id), np.int64))
     best = best_first(columns)
+    del columns
+    best = best[_twins_by_key(tables, row_id[best], order[best], high[best], low[best])]
     return Ranking(row_id[best], high[best], low[best], step.order.words)
+
+
+def _twins_by_key(
+    tables: RunTables, row_id: IntArray, order: FloatArray, high: HashArray, low: HashArray
+) -> IntArray:
+    """Order (M,) of rows in their total order, those of one score and hash by key."""
+    index = np.arange(len(row_id))
+    same = (order[1:] == order[:-1]) & (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    twin = np.zeros(len(row_id), dtype=bool)
+    twin[1:] |= same
+    twin[:-1] |= same
+    places = np.flatnonzero(twin)
+    if not len(places):
+        return index
+    group = np.concatenate([[0], np.cumsum(~same)])[places].tolist()
+    ids = row_id[places]
+    number_of = RowNumbers(ids)
+    keys = [""] * len(ids)
+    for batch in tables.views["scores"].scanner(columns=["row_id", "key"]).to_batches():
+        numbers = number_of(batch.column("row_id").to_numpy())
+        at = np.flatnonzero(numbers >= 0)
+        for number, key in zip(
+            numbers[at].tolist(), batch.column("key").take(at).to_pylist(), strict=True
+        ):
+            keys[number] = key
+    by_key = sorted(range(len(ids)), key=lambda n: (group[n], keys[n], int(ids[n])))
+    index[places] = places[by_key]
+    return index

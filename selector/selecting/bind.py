@@ -10,12 +10,15 @@ from typing import Any, Literal
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 
-from selector.recipe_model import RANDOM, Exclude, Fill, Quota, Recipe, Sample, Take
+from selector.recipe_model import RANDOM, Balance, Exclude, Fill, Quota, Recipe, Sample, Take
+from selector.recipe_model import Diverse as DiverseStep
 from selector.recipe_model import Step as RecipeStep
 from selector.selecting import exclusions
 from selector.selecting.plan import (
     Combine,
+    Diverse,
     Flag,
     Limit,
     Listed,
@@ -96,8 +99,10 @@ class _Binder:
                 return self._exclude(options, path)
             case Take():
                 return self._take(options, path)
-            case Quota():
+            case Quota() | Balance():
                 return self._quota(options, path)
+            case DiverseStep():
+                return self._diverse(options, path)
             case Sample():
                 order = _draw(options.seed)
                 label = f"sample {options.n} at random (seed {options.seed})"
@@ -164,17 +169,40 @@ class _Binder:
         label = f"take {amount} {order.words}"
         return Rank(path, label, order, options.n, options.quantile, None, options.shortage)
 
-    def _quota(self, options: Quota, path: str) -> Rank:
+    def _quota(self, options: Quota | Balance, path: str) -> Rank:
         order = self._order(options, path)
         column = self._column(options.by, f"{path}.by")
         self._require(options.by, f"{path}.by", column, pa.types.is_integer, "whole numbers")
         # Two steps may rank by a column as a number and group by it as an integer.
         name = f"group {options.by}"
         self.columns[name] = replace(column, name=name, kind="integer")
+        if isinstance(options, Balance):
+            label = f"balance {options.n} {order.words} over {options.by}"
+            return Rank(path, label, order, options.n, None, name, options.shortage, balanced=True)
         label = f"quota of {options.n} {order.words} per {options.by}"
         return Rank(path, label, order, options.n, None, name, options.shortage)
 
-    def _order(self, options: Take | Quota, path: str) -> Order:
+    def _diverse(self, options: DiverseStep, path: str) -> Diverse:
+        order = self._order(options, path)
+        source = self.tables.views.get(options.features)
+        kinds = [view for view in self.tables.versions if view.split("_")[0] == "features"]
+        if options.features not in kinds or not isinstance(source, ds.Dataset):
+            raise UsageError(
+                f"{path}.features: the run has no {options.features!r}; it has "
+                f"{', '.join(kinds) or 'none: `coursepack score ... --features full` adds them'}"
+            )
+        self.used.add(options.features)
+        name = None
+        if options.by is not None:
+            column = self._column(options.by, f"{path}.by")
+            self._require(options.by, f"{path}.by", column, pa.types.is_integer, "whole numbers")
+            name = f"group {options.by}"
+            self.columns[name] = replace(column, name=name, kind="integer")
+        of_each = f" of each {options.by}" if options.by else ""
+        label = f"the {options.n} most diverse{of_each}, {order.words} first"
+        return Diverse(path, label, order, options.n, name, options.shortage, source)
+
+    def _order(self, options: Take | Quota | Balance | DiverseStep, path: str) -> Order:
         if options.order == RANDOM:
             return _draw(options.seed or 0)
         path = f"{path}.order"

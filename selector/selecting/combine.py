@@ -10,7 +10,8 @@ import numpy as np
 
 from selector.policies.columns import IntArray, best_first
 from selector.policies.compose import fill, first_seen, in_all
-from selector.selecting.plan import Combine, Limit, Rank, Step, is_row_wise
+from selector.selecting.diverse import DiverseRunner
+from selector.selecting.plan import Combine, Diverse, Limit, Rank, Step, is_row_wise
 from selector.selecting.rank import Kept, RankRunner, cut_key
 from selector.selecting.rows import columns_of, concatenate, keeps, take_rows
 from selector.selecting.source import Chunk
@@ -38,6 +39,8 @@ def make_runner(
         case Rank():
             rows = counts.get(step.path, Counter())
             return RankRunner(step, counts=rows, class_names=class_names)
+        case Diverse():
+            return DiverseRunner(step)
         case Combine() if not is_row_wise(step):
             return CombineRunner(step, counts=counts, class_names=class_names)
         case _:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from selector.selecting.plan import Combine, Flag, Limit, Listed, Order, Rank, Step
+from selector.selecting.diverse import was_kept
+from selector.selecting.plan import Combine, Diverse, Flag, Limit, Listed, Order, Rank, Step
 from selector.selecting.rank import is_within
 from selector.selecting.rows import columns_of, keeps, order_of
 from selector.selecting.source import NO_GROUP, Chunk
@@ -34,6 +35,10 @@ def decide(step: Step, entry: Mapping[str, Any], row: Chunk) -> Decision:
             return _alone(step, row)
         case Rank():
             return _ranked(step, entry, row)
+        case Diverse():
+            kept = was_kept(entry, int(row["row_id"][0]))
+            side = "unlike" if kept else "too like"
+            return Decision(kept, f"{_value(step.order, row)}, {side} the others of its group")
         case Combine():
             return _combined(step, entry, row)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import pyarrow.dataset as ds
+
 from selector.policies.columns import IntArray
 from selector.policies.quota import Shortage
 
@@ -87,7 +89,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rank:
-    """Keeps the first n rows, or the first share of them, or the first n of every group."""
+    """Keeps the first n rows, or the first share of them, or the first n of every group.
+
+    `balanced`: n rows in all, evenly over the groups.
+    """
 
     path: str
     label: str
@@ -96,6 +101,7 @@ class Rank:
     quantile: float | None
     by: str | None
     shortage: Shortage
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,14 +116,30 @@ class Combine:
     shortage: Shortage = "accept"
 
 
-Step = Flag | Listed | Limit | Rank | Combine
+@dataclass(frozen=True)
+class Diverse:
+    """Keeps n rows of each group that are unlike each other, by the vectors of a fact table.
+
+    `source`: the table, with columns row_id and features.
+    """
+
+    path: str
+    label: str
+    order: Order
+    n: int
+    by: str | None
+    shortage: Literal["error", "accept"]
+    source: ds.Dataset = field(compare=False, repr=False)
+
+
+Step = Flag | Listed | Limit | Rank | Diverse | Combine
 
 
 def is_row_wise(step: Step) -> bool:
     """True for a step that needs no other row to decide about one."""
     if isinstance(step, Combine):
         return step.how != "fill" and all(is_row_wise(part) for part in step.parts)
-    return not isinstance(step, Rank)
+    return not isinstance(step, Rank | Diverse)
 
 
 @dataclass(frozen=True)

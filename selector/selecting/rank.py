@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from selector.policies.columns import Columns, IntArray, best_first_by_group
-from selector.policies.quota import quota
+from selector.policies.quota import balanced, quota
 from selector.policies.ranking import share_of, smallest
 from selector.policies.running import Running
 from selector.selecting.plan import Order, Rank
@@ -80,8 +80,12 @@ class RankRunner:
         self._groups = np.array(values, dtype=np.int64)
         self._n = step.n if step.n is not None else share_of(counts[0], step.quantile or 0)
         if step.by is not None:
-            self._check_groups(counts)
-            policy = partial(quota, n=self._n, num_groups=len(self._groups), shortage=step.shortage)
+            policy = partial(balanced, total=self._n, num_groups=len(self._groups))
+            if not step.balanced:
+                self._check_groups(counts)
+                policy = partial(
+                    quota, n=self._n, num_groups=len(self._groups), shortage=step.shortage
+                )
             self._running = Running(policy, num_groups=len(self._groups))
         else:
             self._running = Running(partial(smallest, n=self._n))
@@ -152,7 +156,7 @@ class RankRunner:
 
     def _warnings(self, num_kept: int) -> tuple[str, ...]:
         path, available = self.step.path, self._running.num_by_group
-        if self.step.by is None:
+        if self.step.by is None or self.step.balanced:
             if self.step.quantile is not None or num_kept == self._n:
                 return ()
             message = f"{path}: {self._n} rows wanted, {num_kept} there"

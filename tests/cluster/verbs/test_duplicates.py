@@ -119,14 +119,24 @@ def test_threads_and_the_order_of_shards_change_nothing(tmp_path: Path) -> None:
         run = write_run(tmp_path / f"run{number}", num_shards=3, per_shard=100)
         vectors = planted(SIZE, 16, seed=5)
         moved = np.concatenate([np.arange(100) + 100 * shard for shard in order])
-        names = ["noise_value", "content_hash", "key"]
-        scores = change_scores(run, **{n: run.scores[n].take(pa.array(moved)) for n in names})
+        columns = {n: run.scores[n].to_numpy().copy() for n in ("noise_value", "content_hash")}
+        for values in (*columns.values(), vectors):  # twins: only their keys tell them apart
+            values[250] = values[10]
+        types = {"noise_value": pa.float32(), "content_hash": pa.binary(16)}
+        scores = change_scores(
+            run,
+            key=run.scores["key"].take(pa.array(moved)),
+            **{n: pa.array(values[moved], types[n]) for n, values in columns.items()},
+        )
         changed = SyntheticRun(run.layout, scores)
         write_features(changed, vectors[moved])
         cluster.duplicates(run.root, grade="semantic", epsilon=0.03, threads=threads)
         keys = dict(zip(scores["row_id"].to_pylist(), scores["key"].to_pylist(), strict=True))
         removed = removed_by(changed, "semantic")
-        answers.append({keys[row]: keys[keeper] for row, keeper in removed.items()})
+        cluster.duplicates(run.root, grade="exact", threads=threads)
+        removed |= {-row: keeper for row, keeper in removed_by(changed, "exact").items()}
+        keys |= {-row: key for row, key in keys.items()}
+        answers.append({(row < 0, keys[row]): keys[keeper] for row, keeper in removed.items()})
     assert answers[0] == answers[1]
     assert len(answers[0]) > 40
 

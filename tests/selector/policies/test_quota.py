@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selector.policies.columns import Columns
-from selector.policies.quota import fill_level, quota
+from selector.policies.quota import balanced, fill_level, quota
 from tests.selector.policies.reference import columns, kept_ids, sort_key, sorted_rows
 
 NUM_GROUPS = 4
@@ -45,7 +45,7 @@ def test_redistribute_deals_free_places_round_by_round(rows: Columns, n: int) ->
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 12))
 def test_fill_level_is_the_smallest_that_fills_all_places(counts: list[int], n: int) -> None:
-    level = fill_level(np.array(counts), n=n)
+    level = fill_level(np.array(counts), places=n * len(counts), least=n)
     places = n * len(counts)
     total = sum(counts)
     if total <= places:
@@ -67,3 +67,15 @@ def test_the_place_of_a_short_group_goes_to_the_best_next_row(
     rows = Columns(np.arange(8), order, zeros, zeros, group)
     mask = quota(rows, n=2, num_groups=3, shortage=shortage)
     assert np.bincount(group[mask], minlength=3).tolist() == expected
+
+
+@given(columns(num_groups=NUM_GROUPS), st.integers(1, 40))
+def test_balanced_deals_all_places_round_by_round(rows: Columns, total: int) -> None:
+    groups = [sorted_rows(rows, group) for group in range(NUM_GROUPS)]
+    expected: set[int] = set()
+    for rank in range(len(rows)):
+        offered = [group[rank] for group in groups if len(group) > rank]
+        offered.sort(key=lambda row: sort_key(rows, row))
+        expected |= {int(rows.row_id[row]) for row in offered[: total - len(expected)]}
+    mask = balanced(rows, total=total, num_groups=NUM_GROUPS)
+    assert kept_ids(rows, mask) == expected
