@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cluster.verbs.build import source_kind
+from distiller.data.image_index import build_image_index
+from distiller.data.labels import read_labels
 from shards import atomic
 from shards.build import build
 from shards.errors import UsageError
@@ -29,11 +31,12 @@ def labelled_shards(
         class_names: of the teacher, if known.
 
     Raises:
-        UsageError: a folder that is no class of the teacher; no class folders; the images are
-            others than those that `out` was built from.
+        UsageError: a folder or label that is no class of the teacher; no class folders; a sample
+            without a label; the images are others than those that `out` was built from.
         StorageError: a file cannot be read or written.
     """
     if source_kind([labelled]) == "tars":
+        _check_labels(labelled, num_classes=num_classes, class_names=class_names)
         return labelled
     source = folder_source(labelled, class_folders="yes")
     label_of = {
@@ -67,6 +70,12 @@ def labelled_shards(
         )
     atomic.write_bytes(str(marker), json.dumps(digest).encode())
     return out
+
+
+def _check_labels(labelled: str, *, num_classes: int, class_names: Sequence[str] | None) -> None:
+    """Labels that are missing or wrong are told now, not after the pool was scored."""
+    index = build_image_index([labelled], label_ext=LABEL_EXTENSION)
+    read_labels(index, label=LABEL_EXTENSION, num_classes=num_classes, class_names=class_names)
 
 
 def _label(folder: str, *, num_classes: int, class_names: Sequence[str] | None, where: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 from cluster.labelled_images import labelled_shards
 from distiller.data.image_index import build_image_index
 from distiller.data.labels import read_labels
-from shards.errors import UsageError
+from shards.errors import StorageError, UsageError
 from tests.distiller.small_sets import bars, png, write_shards
 
 NAMES = ["zebra", "ant", "cow"]
@@ -71,3 +71,13 @@ def test_shards_are_used_where_they_are(tmp_path: Path) -> None:
     found = labelled_shards(folder, out=str(tmp_path / "out"), num_classes=4, class_names=None)
     assert found == folder
     assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match=r"label '3' is no class"):
+        labelled_shards(folder, out=str(tmp_path / "out"), num_classes=3, class_names=None)
+
+
+def test_what_is_not_there_or_has_no_labels_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="few"):
+        labelled_shards(str(tmp_path / "few"), out="out", num_classes=4, class_names=None)
+    folder = write_shards(tmp_path / "bare", 4)
+    with pytest.raises(UsageError, match=r"no \.cls member"):
+        labelled_shards(folder, out="out", num_classes=4, class_names=None)
