@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 def ray() -> Iterator[Any]:
     ray = pytest.importorskip("ray", reason="needs the ray extra")
     ray.init(
+        address="local",  # never a cluster that happens to run here
         num_cpus=4,
         include_dashboard=False,
         object_store_memory=80_000_000,

@@ -105,7 +105,8 @@ def test_an_error_in_the_middle_leaves_no_file(run, tmp_path):
 
 
 def test_an_interrupt_ends_a_long_query_at_once(run, tmp_path):
-    sql = "SELECT sum(hash(a.row_id, b.row_id, c.row_id)) FROM scores a, scores b, scores c"
+    tables = "scores a, scores b, scores c, scores d"  # 10^12 rows: no machine is through too soon
+    sql = f"SELECT sum(hash(a.row_id, b.row_id, c.row_id, d.row_id)) FROM {tables}"
     main = "from cluster.cli.main import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", main, "query", run, sql],

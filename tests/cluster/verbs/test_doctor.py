@@ -43,7 +43,7 @@ def test_every_node_of_a_cluster_is_asked(tmp_path: Path) -> None:
     program = (
         "import ray, sys\n"
         "from cluster.verbs.doctor import doctor\n"
-        "ray.init(num_cpus=1, include_dashboard=False, object_store_memory=80_000_000)\n"
+        "ray.init('local', num_cpus=1, include_dashboard=False, object_store_memory=80_000_000)\n"
         "report = doctor([sys.argv[1]], address='auto')\n"
         "print(len(report.nodes), {c.name: c.level for c in report.checks})\n"
     )
