@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 def ray() -> Iterator[Any]:
     ray = pytest.importorskip("ray", reason="needs the ray extra")
     ray.init(
-        address="local",  # never a cluster that happens to run here
         address="local",  # never somebody else's
         num_cpus=2,
         include_dashboard=False,

@@ -42,8 +42,9 @@ def test_every_node_of_a_cluster_is_asked(tmp_path: Path) -> None:
     # In a process of its own: it starts a private cluster of this version, and ends with it.
     program = (
         "import ray, sys\n"
+        "from cluster.ray_private import start_private\n"
         "from cluster.verbs.doctor import doctor\n"
-        "ray.init('local', num_cpus=1, include_dashboard=False, object_store_memory=80_000_000)\n"
+        "start_private(ray, num_cpus=1, object_store_memory=80_000_000)\n"
         "report = doctor([sys.argv[1]], address='auto')\n"
         "print(len(report.nodes), {c.name: c.level for c in report.checks})\n"
     )
