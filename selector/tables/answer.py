@@ -16,6 +16,7 @@ import pyarrow as pa
 
 ROWS_PER_BATCH = 100_000
 _LOOK_EVERY_S = 0.2
+_INTERRUPT_EVERY_S = 0.05
 
 T = TypeVar("T")
 
@@ -48,7 +49,11 @@ def batches(
             finally:
                 reader.close()  # an answer that is not read to its end keeps the connection busy
         except BaseException:
-            connection.interrupt()  # or leaving the pool would wait for the end of the query
+            # Or leaving the pool would wait for the end of the query. What is told before a query
+            # has begun, DuckDB forgets: so again and again, until the one thread is through.
+            through = pool.submit(bool)
+            while not wait([through], timeout=_INTERRUPT_EVERY_S).done:
+                connection.interrupt()
             raise
 
 

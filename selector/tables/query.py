@@ -120,6 +120,11 @@ def sql_errors(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[None
         yield
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
+    except RuntimeError as error:
+        # What DuckDB makes of Ctrl-C while it plans a query in the caller's thread.
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
     except duckdb.PermissionException as error:
         raise UsageError(
             f"SQL: {_first_line(error)}; only the tables of the run can be read: "
