@@ -253,9 +253,9 @@ def main() -> None:
     turn(pool.layout, turned)
     other = Pool(turned)
     for grade in ("exact", "perceptual", "semantic"):
-        limit = {"epsilon": options.epsilon} if grade == "semantic" and options.epsilon else {}
+        epsilon = options.epsilon if grade == "semantic" else None
         started = time.monotonic()
-        report = duplicates(pool.layout.root, grade=grade, threads=2, **limit)  # type: ignore
+        report = duplicates(pool.layout.root, grade=grade, threads=2, epsilon=epsilon)
         seconds = time.monotonic() - started
         table = open_fact(find_fact(pool.layout, report.kind, report.id)).to_table()
         pairs = zip(table["row_id"].to_pylist(), table["duplicate_of"].to_pylist(), strict=True)
@@ -283,7 +283,7 @@ def main() -> None:
         }
         if grade == "semantic":
             result["curve"] = similarity_curve(pool)
-        if not limit:
+        if epsilon is None:
             result["same_threads_1_and_4"] = all(
                 removed_keys(pool, threads, grade) == found for threads in (1, 4)
             )

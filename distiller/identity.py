@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distiller.config import DistillConfig
 from shards.errors import UsageError
+
+if TYPE_CHECKING:
+    from distiller.config import DistillConfig
 
 FREE_FIELDS = frozenset(
     {
@@ -64,16 +66,21 @@ def check_same_run(found: Mapping[str, Any], asked: Mapping[str, Any], *, where:
     Raises:
         UsageError: listing each field that differs, with both values.
     """
-    lines = [
-        f"  {path}: {found.get(path)!r} there, {asked.get(path)!r} now"
-        for path in sorted(found.keys() | asked.keys())
-        if found.get(path) != asked.get(path)
-    ]
+    lines = differences(found, asked)
     if lines:
         raise UsageError(
             f"{where} holds a run with another configuration:\n" + "\n".join(lines) + "\n"
             "Give another `out`, or restore these to continue that run"
         )
+
+
+def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """A line of text for each name that has not the same value in both."""
+    return [
+        f"  {name}: {found.get(name)!r} there, {asked.get(name)!r} now"
+        for name in sorted(found.keys() | asked.keys())
+        if found.get(name) != asked.get(name)
+    ]
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from distiller.augment import AugmentOptions, augment
 from distiller.data.image_batch import ImageBatch
+from distiller.identity import differences
 from distiller.options import Options
 from distiller.randomness import Purpose, torch_generator
 from distiller.views import ALL, View
@@ -182,11 +183,7 @@ def claim_store(folder: Path, made_from: Mapping[str, Any]) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CoursepackError(f"{path} cannot be read ({error}); remove the folder") from error
-    lines = [
-        f"  {name}: {found.get(name)!r} there, {asked.get(name)!r} now"
-        for name in sorted(found.keys() | asked.keys())
-        if found.get(name) != asked.get(name)
-    ]
+    lines = differences(found, asked)
     if lines:
         raise UsageError(
             f"{folder} holds targets made from something else:\n" + "\n".join(lines) + "\nGive "

@@ -2,7 +2,7 @@
 
 A teacher that reads handwritten digits, a pool of printed glyphs that holds no handwriting at all,
 and a student of half the size that learns from what the teacher finds in the pool. Five arms see
-the same number of samples; the 1,000 held-out digits are used for the table alone.
+the same number of samples; the 1,000 held-out digits are used for the table, and shown on the map.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def run_demo(
         raise UsageError(f"--out {out} is a file; give a folder")
     home.mkdir(parents=True, exist_ok=True)
     report = on_progress or _ignore
-    total = 5 + seeds * (4 + len(ARMS))
+    total = 6 + seeds * (4 + len(ARMS))
     done = 0
 
     def announce(command: str) -> None:
@@ -113,7 +113,7 @@ def run_demo(
     teacher = _train_teacher(home, settings, shell)
     shell.run(
         "score", home / "pool", "--teacher", TEACHER, "--weights", teacher["student_weights"],
-        "--class-names", home / "classes.txt", "--out", home / "run",
+        "--class-names", home / "classes.txt", "--features", "full", "--out", home / "run",
     )  # fmt: skip
     accuracy: dict[str, list[float]] = {arm: [] for arm in ARMS}
     for seed in range(seeds):
@@ -121,6 +121,10 @@ def run_demo(
         for arm in ARMS:
             metrics = _train_student(home, settings, shell, arm, seed, train[arm])
             accuracy[arm].append(_percent(metrics))
+    shell.run(
+        "map", home / "run", "--selection", "dfnd", "--points", settings.num_drawn,
+        "--originals", home / "digits-test",
+    )  # fmt: skip
     page = shell.run("report", home / "run", "--selection", "dfnd")["report"]
     selections = {name: _selection_file(home, name) for name in ("dfnd", "random-0")}
     return DemoResult(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-import torchvision
 from torch import nn
 
 from selector.teachers.preprocess import Preprocessing
@@ -17,9 +16,17 @@ from shards.errors import UsageError
 _CONVERTS_INPUT = ("googlenet", "inception_v3")
 
 
+def _models() -> Any:
+    # Imported when first asked for: it costs as much as torch itself, in every worker process.
+    from torchvision import models
+
+    return models
+
+
 def variants() -> Sequence[str]:
     """Names of all classification models of the installed torchvision."""
-    return torchvision.models.list_models(module=torchvision.models)
+    names: list[str] = _models().list_models(module=_models())
+    return names
 
 
 def build(variant: str, num_classes: int, in_channels: int) -> nn.Module:
@@ -34,10 +41,10 @@ def build(variant: str, num_classes: int, in_channels: int) -> nn.Module:
             f"timm/{variant} may exist and reads 1 or 3"
         )
     if variant in _CONVERTS_INPUT:
-        return torchvision.models.get_model(
+        return _models().get_model(
             variant, weights=None, num_classes=num_classes, transform_input=True, init_weights=False
         )
-    return torchvision.models.get_model(variant, weights=None, num_classes=num_classes)
+    return _models().get_model(variant, weights=None, num_classes=num_classes)
 
 
 def preprocessing(variant: str, weights_name: str) -> Preprocessing:
@@ -72,7 +79,7 @@ def weights_hint(variant: str) -> str:
 
 def _released(variant: str, weights_name: str) -> Any:
     """The weights entry that `weights_name` is the file of, else the default one."""
-    entries = torchvision.models.get_model_weights(variant)
+    entries = _models().get_model_weights(variant)
     stem = PurePosixPath(weights_name).stem
     for entry in entries:
         if PurePosixPath(entry.url).stem == stem:

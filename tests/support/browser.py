@@ -46,3 +46,17 @@ def open_page(browser: Any, path: str | Path) -> None:
 def complaints(browser: Any) -> list[str]:
     """What the page wrote to the console since it was opened, or the last call."""
     return [f"{entry['level']}: {entry['message']}" for entry in browser.get_log("browser")]
+
+
+def drag(page: Any, canvas: Any, *corners: tuple[float, float]) -> None:
+    """Press at the first corner, pass the others, release; corners as shares of the canvas, from
+    its middle."""
+    from selenium.webdriver import ActionChains
+
+    width, height = canvas.size["width"], canvas.size["height"]
+    points = [(round(width * x), round(height * y)) for x, y in corners]
+    chain = ActionChains(page, duration=10).move_to_element_with_offset(canvas, *points[0])
+    chain = chain.click_and_hold()
+    for x, y in points[1:]:
+        chain = chain.move_to_element_with_offset(canvas, x, y)
+    chain.release().perform()

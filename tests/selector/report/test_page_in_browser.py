@@ -16,7 +16,7 @@ from selector.selection import select
 from selector.tables.layout import RunLayout
 from selector.tables.read import read
 from tests.selector.report.real_run import HOSTILE, key_of, write_real_run
-from tests.support.browser import chromium, complaints, open_page
+from tests.support.browser import chromium, complaints, drag, open_page
 from tests.support.runs import SyntheticRun, write_facts
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -59,20 +59,6 @@ def page(run: RunLayout, browser: Any) -> Any:
 
 def by_id(page: Any, name: str) -> Any:
     return page.find_element("id", name)
-
-
-def drag(page: Any, canvas: Any, *corners: tuple[float, float]) -> None:
-    """Press at the first corner, pass the others, release; corners as shares of the canvas, from
-    its middle."""
-    from selenium.webdriver import ActionChains
-
-    width, height = canvas.size["width"], canvas.size["height"]
-    points = [(round(width * x), round(height * y)) for x, y in corners]
-    chain = ActionChains(page, duration=10).move_to_element_with_offset(canvas, *points[0])
-    chain = chain.click_and_hold()
-    for x, y in points[1:]:
-        chain = chain.move_to_element_with_offset(canvas, x, y)
-    chain.release().perform()
 
 
 def test_every_panel_is_there_and_nothing_is_complained_of(page: Any) -> None:
