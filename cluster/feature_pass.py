@@ -23,7 +23,7 @@ from selector.scoring.task import ScoreTask
 from selector.tables.facts import fact_tables, write_fact_table
 from selector.tables.layout import RunLayout
 from selector.teachers.load import Teacher
-from selector.teachers.runtime import EagerRuntime
+from selector.teachers.open_runtime import describe_runtime
 from shards import storage
 from shards.errors import UsageError
 from shards.manifest import ShardEntry
@@ -54,7 +54,8 @@ def prepare_features(
             that other features have.
     """
     taps = choose_taps(spec, teacher)
-    runtime = EagerRuntime(teacher, taps=taps)
+    assert stage.spec.runtime != "auto"
+    runtime = describe_runtime(stage.spec.runtime, teacher, taps=taps, device=stage.device)
     features = make_feature_plan(teacher, runtime, taps)
     if spec.pca_dim is not None:
         full = replace(stage, features=features)

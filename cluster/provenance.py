@@ -12,7 +12,7 @@ from typing import Any
 
 _PACKAGES = (
     "coursepack", "torch", "torchvision", "timm", "numpy", "pillow", "simplejpeg", "pyarrow",
-    "duckdb", "ray", "onnxruntime",
+    "duckdb", "ray", "onnxruntime", "openvino",
 )  # fmt: skip
 
 

@@ -131,14 +131,16 @@ def _write_config(layout: RunLayout, semantic: dict[str, Any], execution: dict[s
 
 
 def _write_provenance(layout: RunLayout, semantic_hash: str, facts: dict[str, Any]) -> None:
-    history: list[dict[str, Any]] = []
+    before: dict[str, Any] = {}
     if storage.exists(layout.provenance):
         cure = "restore it, or remove it: the same command writes it anew"
-        history = read_json(layout.provenance, cure=cure).get("calls", [])
+        before = read_json(layout.provenance, cure=cure)
+    history: list[dict[str, Any]] = before.get("calls", [])
     call = {"at": now(), "versions": versions(), "hardware": hardware()}
     if not history or {**history[-1], "at": ""} != {**call, "at": ""}:
         history.append(call)
-    content = {"semantic_hash": semantic_hash, "calls": history, **facts}
+    # What only the first call found out, such as a probe of runtimes, stays.
+    content = {**before, "semantic_hash": semantic_hash, "calls": history, **facts}
     atomic.write_bytes(
         layout.provenance, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
     )

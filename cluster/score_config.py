@@ -13,7 +13,7 @@ from cluster.bad_budget import BadBudget
 from cluster.execution import ExecutionConfig
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.spec import ScoreSpec
-from selector.teachers.spec import TeacherSpec
+from selector.teachers.spec import RuntimeName, TeacherSpec
 from shards.errors import UsageError
 from shards.limits import DEFAULT_LIMITS, DecodeLimits
 
@@ -93,6 +93,10 @@ class ScoreConfig(_Section):
     """Which member of a sample is its image: the first of these it has; null = the usual ones.
     Fixed for a run."""
 
+    runtime: RuntimeName | Literal["auto"] = "eager"
+    """How the network is run: eager PyTorch, compile (torch.compile; bf16 on a GPU), onnxruntime or
+    openvino (CPU); auto = whichever a short probe finds fastest. Fixed for a run."""
+
     limits: LimitsSection = LimitsSection()
     """How large an image may be. Fixed for a run."""
 
@@ -128,4 +132,5 @@ class ScoreConfig(_Section):
             teacher=self.teacher,
             image_ext=self.image_ext,
             limits=DecodeLimits(**self.limits.model_dump()),
+            runtime=self.runtime,
         )

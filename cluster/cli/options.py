@@ -66,6 +66,13 @@ Actors = Annotated[
     ),
 ]
 
+Runtime = Annotated[
+    Literal["auto", "eager", "compile", "onnxruntime", "openvino"] | None,
+    typer.Option(
+        "--runtime", help="How the network is run; auto = the fastest here, by a short probe."
+    ),
+]
+
 Selection = Annotated[
     str,
     typer.Option(

@@ -16,6 +16,7 @@ from cluster.cli.options import (
     ExecutorName,
     Overrides,
     PoolOrConfig,
+    Runtime,
     example,
 )
 from cluster.cli.output import command
@@ -68,6 +69,7 @@ def plan(
             "--price-per-hour", metavar="X", min=0, help="Of one GPU, or of one core without any."
         ),
     ] = None,
+    runtime: Runtime = None,
     config: Annotated[
         str | None,
         typer.Option("--config", metavar="FILE", help="YAML file of score; options win over it."),
@@ -100,6 +102,7 @@ def plan(
             "execution.threads": threads,
             "execution.batch_size": batch_size,
             "execution.device": device,
+            "runtime": runtime,
         }
         overrides = {path: value for path, value in given.items() if value is not None}
         overrides = parse_assignments(assignments or []) | overrides

@@ -15,6 +15,7 @@ from cluster.cli.options import (
     ExecutorName,
     Overrides,
     PoolOrConfig,
+    Runtime,
     example,
 )
 from cluster.cli.output import command
@@ -93,6 +94,7 @@ def score(
         str | None,
         typer.Option("--device", metavar="cpu|cuda", help="Device; cuda where there is one."),
     ] = None,
+    runtime: Runtime = None,
     config: Annotated[
         str | None,
         typer.Option("--config", metavar="FILE", help="YAML file; options given here win over it."),
@@ -135,6 +137,7 @@ def score(
             "execution.threads": threads,
             "execution.batch_size": batch_size,
             "execution.device": device,
+            "runtime": runtime,
         }
         chosen = load_config(
             ScoreConfig,

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from cluster.execution import (
     ExecutionConfig,
@@ -23,6 +23,7 @@ from cluster.forecast.work import find_work, part_sizes
 from cluster.metrics import STAGES, sum_counters
 from cluster.progress import OnProgress, Progress
 from cluster.provenance import now
+from cluster.runtime_choice import choose_runtime
 from cluster.score_stage import ScoreStage
 from cluster.verbs.score import DEFAULT_SPLIT, default_batch_size
 from selector.scoring.spec import ScoreSpec, semantic_dict
@@ -73,11 +74,15 @@ def plan(
     listing = storage.expand(list(pool))
     teacher = load_teacher(spec.teacher_spec)
     layout = RunLayout(out) if out is not None else None
-    work, stored = find_work(layout, listing, semantic_dict(spec, teacher))
+    choice = choose_runtime(
+        spec, teacher, layout, execution=asdict(execution),
+        say=lambda note: tell(Progress(0, 0, note=note)),
+    )  # fmt: skip
+    spec, device = choice.spec, choice.device
+    work, stored = find_work(layout, listing, semantic_dict(spec, teacher, device=device))
     todo = work.state.todo
     if not todo:
         raise UsageError("nothing to do: every shard of the pool is done in this run")
-    device = execution.device or stored.get("device") or choose_device(execution)
     if execution.on_ray and layout is None:
         raise UsageError(
             "on a cluster a plan needs --out: the probes write where every node reaches, and what "

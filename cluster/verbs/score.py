@@ -41,6 +41,7 @@ from cluster.provenance import now
 from cluster.retry_failed import retry_tasks
 from cluster.run_lock import RunLock
 from cluster.runs import Run, open_run
+from cluster.runtime_choice import choose_runtime
 from cluster.score_parts import run_parts
 from cluster.score_report import ScoreReport, Tally, make_report, pool_warnings
 from cluster.score_stage import ScoreStage
@@ -104,13 +105,19 @@ def score(
     teacher = load_teacher(spec.teacher_spec)
     layout = RunLayout(out)
     _refuse_foreign_folder(layout)
+    tell = on_progress or _ignore
     with RunLock(layout.lock) as lock:
+        wanted = patiently(lambda: _with_defaults(execution, layout, teacher))
+        choice = patiently(
+            lambda: choose_runtime(spec, teacher, layout, execution=wanted, say=_say_to(tell))
+        )
+        spec = choice.spec
         run = patiently(
             lambda: open_run(
                 layout.root,
-                semantic=semantic_dict(spec, teacher),
-                execution=_with_defaults(execution, layout, teacher),
-                facts=_facts(spec, teacher),
+                semantic=semantic_dict(spec, teacher, device=choice.device),
+                execution=wanted,
+                facts=_facts(spec, teacher) | choice.facts,
             )
         )
         _remove_leftovers(layout)
@@ -134,7 +141,6 @@ def score(
             threads=plan.threads,
             device=plan.device,
         )
-        tell = on_progress or _ignore
         if features is not None:
             stage = prepare_features(
                 run, stage, plan, teacher, features, _present(state), say=_say_to(tell)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,6 @@ from selector.tables.layout import RunLayout
 from selector.tables.schema import fact_schema, row_id
 from selector.tables.vectors import encode_vectors, vector_column
 from selector.teachers.load import Teacher
-from selector.teachers.runtime import Runtime
 from selector.teachers.stage_features import Stage
 from selector.teachers.taps import Tap, default_taps, parse_taps
 from shards import storage
@@ -89,8 +88,18 @@ def choose_taps(spec: FeatureSpec, teacher: Teacher) -> tuple[Tap, ...]:
     return default_taps(teacher.name, teacher.module)
 
 
+class DescribedRuntime(Protocol):
+    """What a plan says of a runtime: a `Runtime` made with taps, or its description."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def stages(self) -> tuple[Stage, ...]: ...
+
+
 def make_feature_plan(
-    teacher: Teacher, runtime: Runtime, taps: Sequence[Tap], *, pca: Pca | None = None
+    teacher: Teacher, runtime: DescribedRuntime, taps: Sequence[Tap], *, pca: Pca | None = None
 ) -> FeaturePlan:
     """Name the features of a teacher, and say what they are.
 

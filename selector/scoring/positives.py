@@ -31,7 +31,7 @@ from selector.scoring.workers import Urgency, Workers
 from selector.tables.facts import FactTable, find_fact
 from selector.tables.layout import RunLayout
 from selector.teachers.load import Teacher
-from selector.teachers.runtime import EagerRuntime
+from selector.teachers.open_runtime import RuntimeDescription, open_runtime, recorded_name, why_not
 from selector.teachers.taps import parse_taps
 from shards.errors import ImageStatus, UsageError
 from shards.sample import Member, Sample, SampleEntry
@@ -73,11 +73,19 @@ class FeatureExtractor:
         self.fact = fact
         self.teacher = known.load(device=device)
         taps = parse_taps(fact.about["taps"])
-        self._runtime = EagerRuntime(self.teacher, taps=taps)
-        plan = make_feature_plan(self.teacher, self._runtime, taps)
+        name = known.spec.runtime
+        assert name != "auto"  # a run knows what it was scored with
+        recorded = recorded_name(name, known.device)
+        if why_not(name, self.teacher):  # another machine than scored: equal but for rounding
+            name = "eager"
+        self._runtime = open_runtime(
+            name, self.teacher, taps=taps, batch_size=known.batch_size, threads=threads
+        )
+        described = RuntimeDescription(recorded, self._runtime.stages)
+        plan = make_feature_plan(self.teacher, described, taps)
         if fact.about["mode"] == "pca":
             pca = read_pca(basis_uri(layout, plan, fact.about["dim"]))
-            plan = make_feature_plan(self.teacher, self._runtime, taps, pca=pca)
+            plan = make_feature_plan(self.teacher, described, taps, pca=pca)
         _refuse_difference(fact, plan, self.teacher)
         self._store = FeatureStore(plan, device=device)
         self._dim = plan.dim

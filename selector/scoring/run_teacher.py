@@ -12,6 +12,7 @@ from selector.scoring.spec import ScoreSpec
 from selector.tables.layout import RunLayout
 from selector.tables.run_files import read_json
 from selector.teachers.load import Teacher, load_teacher
+from selector.teachers.open_runtime import runtime_of
 from selector.teachers.spec import TeacherSpec
 from shards import storage
 from shards.errors import StorageError, UsageError
@@ -80,6 +81,7 @@ def teacher_of_run(
             ),
             image_ext=tuple(semantic["image_ext"]),
             limits=DecodeLimits(**semantic["limits"]),
+            runtime=runtime_of(semantic["runtime"]),
         )
         return RunTeacher(
             spec, semantic["teacher_fingerprint"], execution["batch_size"], execution["device"]

@@ -37,7 +37,7 @@ from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
 from selector.teachers.load import load_teacher
-from selector.teachers.runtime import EagerRuntime
+from selector.teachers.open_runtime import open_runtime
 from shards.decode_trial import DecodeTrial
 from shards.errors import UsageError
 
@@ -61,8 +61,8 @@ class ShardScorer:
         features: stored beside the scores; None = scores alone, which are the same bytes.
 
     Raises:
-        UsageError, StorageError: as `load_teacher`; a senseless batch size or thread count; taps
-            that the teacher does not have.
+        UsageError, StorageError: as `load_teacher` and `open_runtime`; a senseless batch size or
+            thread count; taps that the teacher does not have.
     """
 
     def __init__(
@@ -81,7 +81,14 @@ class ShardScorer:
         torch.set_num_threads(1)  # of each worker; there are `threads` of them
         self.teacher = load_teacher(spec.teacher_spec, device=device)
         self.batch_size = batch_size
-        runtime = EagerRuntime(self.teacher, taps=() if features is None else features.taps)
+        assert spec.runtime != "auto"  # the driver has chosen
+        runtime = open_runtime(
+            spec.runtime,
+            self.teacher,
+            taps=() if features is None else features.taps,
+            batch_size=batch_size,
+            threads=threads,
+        )
         self._forward = Forward(runtime, features, device=device)
         self._features = features
         self._spec = spec

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from selector.tables.schema import SCHEMA_VERSION
-from selector.teachers.spec import TeacherSpec
+from selector.teachers.spec import RuntimeName, TeacherSpec
 from shards.limits import DEFAULT_LIMITS, DecodeLimits
 from shards.sample import IMAGE_EXTENSIONS
 
@@ -28,6 +28,8 @@ class ScoreSpec(BaseModel):
     """Images beyond these become rows with status too_large."""
     preprocessing: dict[str, Any] | None = None
     """Fields of the preprocessing to change, over those that the teacher's own spec changes."""
+    runtime: RuntimeName | Literal["auto"] = "eager"
+    """How the network is run; auto = whichever a short probe finds fastest, kept by the run."""
 
     @field_validator("image_ext")
     @classmethod
@@ -53,14 +55,19 @@ class ScoreSpec(BaseModel):
         return self.teacher.model_copy(update={"preprocessing": merged})
 
 
-def semantic_dict(spec: ScoreSpec, teacher: Teacher) -> dict[str, Any]:
+def semantic_dict(spec: ScoreSpec, teacher: Teacher, *, device: str = "cpu") -> dict[str, Any]:
     """Everything that decides the values in a scores table, as plain JSON values.
 
     Two runs whose dicts are equal may share a table. Paths are not in it: the same weights from
     another place are the same teacher.
-    """
-    from selector.teachers.runtime import EagerRuntime
 
+    Args:
+        spec: its runtime is chosen: no longer `auto`.
+        device: that the scores are computed on.
+    """
+    from selector.teachers.open_runtime import recorded_name
+
+    assert spec.runtime != "auto"
     return {
         "schema_version": SCHEMA_VERSION,
         "teacher": "file" if teacher.name.startswith("file:") else teacher.name,
@@ -70,5 +77,5 @@ def semantic_dict(spec: ScoreSpec, teacher: Teacher) -> dict[str, Any]:
         "preprocessing_fingerprint": teacher.preprocessing.fingerprint(),
         "image_ext": list(spec.image_extensions),
         "limits": asdict(spec.limits),
-        "runtime": EagerRuntime.name,
+        "runtime": recorded_name(spec.runtime, device),
     }

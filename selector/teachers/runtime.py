@@ -1,4 +1,4 @@
-"""How a teacher is run over batches: the one place that another runtime would be added to.
+"""How a teacher is run over batches: what a runtime is, and the plain one.
 
 A runtime is a callable: uint8 images in, float32 logits out, and stage features from the same pass
 where it was made with taps. Its name is recorded with the scores, because two runtimes agree within
@@ -59,21 +59,8 @@ class EagerRuntime:
     def __init__(self, teacher: Teacher, *, taps: Sequence[Tap] = ()) -> None:
         self._preprocessing = teacher.preprocessing
         self._device = torch.device(teacher.device)
-        self.stages: tuple[Stage, ...] = ()
-        module = teacher.module
-        if taps:
-            inputs = _made_up_images(teacher)
-            staged = with_stage_features(module, taps, example=inputs, name=teacher.name)
-            if not _agree(staged.module, teacher, inputs):
-                raise UsageError(
-                    f"{teacher.name} answers differently once its graph is rewritten, so that its "
-                    "features cannot be trusted; score without --features"
-                )
-            module, self.stages = staged.module, staged.stages
-        elif not isinstance(module, BlackBox):
-            rewritten, inputs = for_inference(module), _made_up_images(teacher)
-            module = rewritten if _agree(rewritten, teacher, inputs) else module
-        self._module = module.to(memory_format=torch.channels_last)
+        network, self.stages = inference_network(teacher, taps)
+        self._module = network.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def answer(self, batch_NCHW: Tensor) -> Answer:
@@ -89,11 +76,42 @@ class EagerRuntime:
         return self.answer(batch_NCHW).logits
 
 
-def _made_up_images(teacher: Teacher) -> Tensor:
+def inference_network(teacher: Teacher, taps: Sequence[Tap]) -> tuple[nn.Module, tuple[Stage, ...]]:
+    """The teacher's network rewritten for inference, and the stages of its features.
+
+    Args:
+        taps: empty = a network that gives logits; else it gives (logits, features).
+
+    Raises:
+        UsageError: taps of a network whose graph cannot be read, or that does not have them.
+    """
+    module = teacher.module
+    if taps:
+        inputs = made_up_inputs(teacher)
+        staged = with_stage_features(module, taps, example=inputs, name=teacher.name)
+        if not _agree(staged.module, teacher, inputs):
+            raise UsageError(
+                f"{teacher.name} answers differently once its graph is rewritten, so that its "
+                "features cannot be trusted; score without --features"
+            )
+        return staged.module, staged.stages
+    if isinstance(module, BlackBox):
+        return module, ()
+    rewritten, inputs = for_inference(module), made_up_inputs(teacher)
+    return (rewritten if _agree(rewritten, teacher, inputs) else module), ()
+
+
+def made_up_pixels(teacher: Teacher, *, num_images: int) -> Tensor:
+    """Random uint8 images (N, C, S, S) of the teacher's input size, the same at every call."""
     generator = torch.Generator().manual_seed(0)
-    size = (2, *teacher.preprocessing.input_size)
-    images = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
-    return teacher.preprocessing.normalize(images).to(teacher.device)
+    size = (num_images, *teacher.preprocessing.input_size)
+    return torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
+
+
+def made_up_inputs(teacher: Teacher) -> Tensor:
+    """Two such images, normalised, on the teacher's device."""
+    pixels = made_up_pixels(teacher, num_images=2)
+    return teacher.preprocessing.normalize(pixels).to(teacher.device)
 
 
 @torch.no_grad()

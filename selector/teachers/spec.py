@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+RuntimeName = Literal["eager", "compile", "onnxruntime", "openvino"]
+"""How a network is run; see `selector.teachers.open_runtime`."""
 
 
 class TeacherSpec(BaseModel):

@@ -1,0 +1,156 @@
+"""The engine with each runtime against the engine with eager PyTorch, on the same shard.
+
+    python -m benchmarks.runtime_ratio --shard POOL.tar [--teachers he/resnet20 cifar/resnet18]
+        [--images 4096] [--pairs 7] [--threads 2]
+
+Teachers have random weights: their speed is that of trained ones. Every pair scores the same images
+with eager and with one other runtime, one right after the other and in turns first, in one process;
+both were warmed up. Prints one JSON line for each teacher and runtime: images/s, the ratio of every
+pair, their median, the 95 % interval of the median (from the order statistics of the pairs), and
+what `--runtime auto` would have chosen. Reading, decoding, hashing and writing are in all figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save_file
+from scipy.stats import binom, spearmanr
+
+from cluster.provenance import hardware, now, versions
+from selector.scoring.shard_scorer import ShardScorer
+from selector.scoring.spec import ScoreSpec
+from selector.scoring.task import ScoreTask
+from selector.tables.layout import RunLayout
+from selector.teachers.load import load_teacher
+from selector.teachers.open_runtime import RUNTIMES, why_not
+from selector.teachers.probe_runtimes import probe_runtimes
+from selector.teachers.spec import RuntimeName, TeacherSpec
+from selector.teachers.zoo import build_model
+from shards import storage
+from shards.manifest import ShardEntry
+
+
+def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
+    """The narrowest symmetric pair of order statistics that holds the median so surely.
+
+    Fewer than six values hold no 95 % interval: then it is the smallest and the largest.
+    """
+    ordered, num = sorted(values), len(values)
+    inner = 0
+    while inner + 1 < num / 2 and 2 * binom.cdf(inner + 1, num, 0.5) <= 1 - confidence:
+        inner += 1
+    return ordered[inner], ordered[num - 1 - inner]
+
+
+def write_random_weights(path: Path, teacher: str) -> Path:
+    """What `build_model` starts from, as a file."""
+    torch.manual_seed(0)
+    state = build_model(teacher, num_classes=10).state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    return path
+
+
+def score_once(scorer: ShardScorer, shard: ShardEntry, images: int, run: str) -> float:
+    """Images/s of one part."""
+    task = ScoreTask(shard=shard, start=0, stop=images, run=run)
+    begin = perf_counter()
+    result = scorer.score(task)
+    return result.counters["images"] / (perf_counter() - begin)
+
+
+def compare(
+    teacher: str, name: RuntimeName, shard: ShardEntry, options: argparse.Namespace, work: Path
+) -> dict[str, object]:
+    """All pairs of one teacher and one runtime."""
+    weights = write_random_weights(work / f"{teacher.replace('/', '-')}.safetensors", teacher)
+    spec = TeacherSpec(name=teacher, weights=str(weights))
+    runs = {one: str(work / f"{teacher.replace('/', '-')}-{one}") for one in ("eager", name)}
+    scorers: dict[str, ShardScorer] = {}
+    for one in runs:
+        scorers[one] = ShardScorer(
+            ScoreSpec(teacher=spec, runtime=one),  # type: ignore[arg-type]  # a RuntimeName
+            batch_size=64,
+            threads=options.threads,
+        )
+    for one, scorer in scorers.items():
+        score_once(scorer, shard, min(512, options.images), runs[one] + "-warm")
+    rates: dict[str, list[float]] = {one: [] for one in runs}
+    for pair in range(options.pairs):
+        order = list(runs) if pair % 2 else list(reversed(runs))
+        for one in order:
+            rates[one].append(
+                score_once(scorers[one], shard, options.images, f"{runs[one]}-{pair}")
+            )
+    ratios = [fast / slow for fast, slow in zip(rates[name], rates["eager"], strict=True)]
+    low, high = median_interval(ratios)
+    values = [noise_values(f"{runs[one]}-0") for one in runs]
+    for scorer in scorers.values():
+        scorer.close()
+    return {
+        "images_per_s": {one: round(statistics.median(rates[one]), 1) for one in runs},
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "ratio": round(statistics.median(ratios), 3),
+        "interval": [round(low, 3), round(high, 3)],
+        "noise_value_rank_correlation": round(float(spearmanr(*values).statistic), 6),
+    }
+
+
+def noise_values(run: str) -> np.ndarray:
+    """Of the one part of a run that has no table list."""
+    (part,) = Path(RunLayout(run).scores_dir).glob("*.parquet")
+    return np.asarray(pq.read_table(part)["noise_value"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--shard", required=True)
+    parser.add_argument("--teachers", nargs="+", default=["he/resnet20", "cifar/resnet18"])
+    parser.add_argument("--runtimes", nargs="+", default=["onnxruntime", "openvino"])
+    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    (info,) = storage.expand([options.shard])
+    shard = ShardEntry(0, info.uri, info.num_bytes, info.etag)
+    with tempfile.TemporaryDirectory() as folder:
+        for teacher in options.teachers:
+            weights = write_random_weights(Path(folder) / "probed.safetensors", teacher)
+            loaded = load_teacher(TeacherSpec(name=teacher, weights=str(weights)))
+            probed = probe_runtimes(loaded, device="cpu", batch_size=64, seconds=2.0)
+            for name in options.runtimes:
+                assert name in RUNTIMES
+                if reason := why_not(name, loaded):
+                    print(
+                        json.dumps({"benchmark": "runtime_ratio", "runtime": name, "not": reason})
+                    )
+                    continue
+                found = compare(teacher, name, shard, options, Path(folder))
+                line = {
+                    "benchmark": "runtime_ratio",
+                    "teacher": teacher,
+                    "runtime": name,
+                    "is_the_choice_of_auto": probed.fastest == name,
+                    "probe": probed.reason,
+                    "images": options.images,
+                    "threads": options.threads,
+                    **found,
+                    "at": now(),
+                    "hardware": hardware(),
+                    "versions": versions(),
+                }
+                print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

@@ -1,0 +1,177 @@
+"""Runtimes outside of PyTorch: the network becomes an ONNX graph, pixels in, logits out.
+
+The graph has one batch size. A smaller batch is padded, so that the numbers of an image do not
+depend on how a pool was cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from selector.teachers.load import Teacher
+from selector.teachers.preprocess import Preprocessing
+from selector.teachers.runtime import Answer, inference_network, made_up_pixels
+from selector.teachers.stage_features import Stage
+from selector.teachers.taps import Tap
+from shards.errors import UsageError
+
+
+class FromPixels(nn.Module):
+    """A network with its normalisation in front: uint8 (N, C, S, S) in."""
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self._preprocessing = preprocessing
+
+    def forward(self, pixels: Tensor) -> Any:
+        return self.network(self._preprocessing.normalize(pixels))
+
+
+class _Exported:
+    """What both share: a graph of one batch size, called with NumPy arrays."""
+
+    name: str
+
+    def __init__(self, stages: tuple[Stage, ...], batch_size: int) -> None:
+        self.stages = stages
+        self._batch_size = batch_size
+
+    def answer(self, batch_NCHW: Tensor) -> Answer:
+        num = len(batch_NCHW)
+        if num > self._batch_size:
+            parts = [self.answer(part) for part in batch_NCHW.split(self._batch_size)]
+            features = None
+            if self.stages:
+                features = torch.cat([p.features for p in parts if p.features is not None])
+            return Answer(torch.cat([part.logits for part in parts]), features)
+        if num < self._batch_size:
+            padding = batch_NCHW.new_zeros(self._batch_size - num, *batch_NCHW.shape[1:])
+            batch_NCHW = torch.cat([batch_NCHW, padding])
+        outputs = [torch.from_numpy(out)[:num] for out in self._run(batch_NCHW.contiguous())]
+        return Answer(outputs[0], outputs[1] if self.stages else None)
+
+    def __call__(self, batch_NCHW: Tensor) -> Tensor:
+        return self.answer(batch_NCHW).logits
+
+    def _run(self, batch_NCHW: Tensor) -> Sequence[Any]:
+        raise NotImplementedError
+
+
+class OnnxRuntime(_Exported):
+    """onnxruntime in float32, in the thread that calls it.
+
+    Raises:
+        UsageError: the network cannot be exported; taps as in `inference_network`.
+    """
+
+    name = "onnxruntime-fp32"
+
+    def __init__(self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int) -> None:
+        import onnxruntime
+
+        model, stages = to_onnx(teacher, taps, batch_size=batch_size)
+        super().__init__(stages, batch_size)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # of each caller
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+
+    def _run(self, batch_NCHW: Tensor) -> Sequence[Any]:
+        outputs: Sequence[Any] = self._session.run(None, {self._input: batch_NCHW.numpy()})
+        return outputs
+
+
+class OpenVinoRuntime(_Exported):
+    """OpenVINO in float32, with a stream for each caller.
+
+    Raises:
+        UsageError: the network cannot be exported; taps as in `inference_network`.
+    """
+
+    name = "openvino-fp32"
+
+    def __init__(
+        self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int, threads: int
+    ) -> None:
+        import openvino
+
+        model, stages = to_onnx(teacher, taps, batch_size=batch_size)
+        super().__init__(stages, batch_size)
+        core = openvino.Core()
+        self._compiled = core.compile_model(
+            core.read_model(model),
+            "CPU",
+            {
+                "NUM_STREAMS": threads,
+                "INFERENCE_NUM_THREADS": threads,
+                "INFERENCE_PRECISION_HINT": "f32",
+                "ENABLE_CPU_PINNING": False,  # else all workers of a machine share the first cores
+            },
+        )
+        self._callers = threading.local()
+
+    def _run(self, batch_NCHW: Tensor) -> Sequence[Any]:
+        request = getattr(self._callers, "request", None)
+        if request is None:
+            request = self._callers.request = self._compiled.create_infer_request()
+        results = request.infer([batch_NCHW.numpy()], share_inputs=True)
+        return [results[port] for port in self._compiled.outputs]
+
+
+def to_onnx(
+    teacher: Teacher, taps: Sequence[Tap], *, batch_size: int
+) -> tuple[bytes, tuple[Stage, ...]]:
+    """The teacher as an ONNX model of uint8 images (batch_size, C, S, S), and its stages.
+
+    Its outputs are logits (N, K) and, with taps, features (N, D).
+
+    Raises:
+        UsageError: the network cannot be exported; taps as in `inference_network`.
+    """
+    network, stages = inference_network(teacher, taps)
+    pixels = made_up_pixels(teacher, num_images=batch_size)
+    names = ["logits", "features"] if stages else ["logits"]
+    with _quiet(), torch.no_grad():
+        try:
+            program = torch.onnx.export(
+                FromPixels(network, teacher.preprocessing).eval(),
+                (pixels,),
+                dynamo=True,
+                input_names=["images"],
+                output_names=names,
+                verbose=False,
+            )
+            assert program is not None
+            model: bytes = program.model_proto.SerializeToString()
+        except Exception as error:
+            # The exporter fails in many ways on networks that it does not know.
+            raise UsageError(
+                f"{teacher.name} cannot be written as ONNX ({str(error).splitlines()[0]}); score "
+                "with --runtime eager"
+            ) from error
+    return model, stages
+
+
+@contextmanager
+def _quiet() -> Any:
+    """The exporter tells of its own plans and deprecations at length."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,148 @@
+"""Runtimes by name: eager, compile, onnxruntime, openvino.
+
+All give what `EagerRuntime` gives, within rounding. On CPUs onnxruntime and OpenVINO run small
+networks about twice as fast; on GPUs compilation saves passes over memory. Another runtime is one
+more entry of RUNTIMES.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from selector.teachers.black_box import BlackBox
+from selector.teachers.compiled import CompiledRuntime
+from selector.teachers.exported import OnnxRuntime, OpenVinoRuntime
+from selector.teachers.load import Teacher
+from selector.teachers.runtime import EagerRuntime, Runtime, inference_network
+from selector.teachers.spec import RuntimeName
+from selector.teachers.stage_features import Stage
+from selector.teachers.taps import Tap
+from shards.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RuntimeKind:
+    """What may be asked of a runtime before it is made.
+
+    Attributes:
+        open: (teacher, taps, batch_size, threads) -> the runtime.
+        recorded: device type -> the name that stands beside what it computed.
+        packages: modules it needs, of the extra `extra`.
+        devices: types of device it runs on.
+    """
+
+    open: Callable[[Teacher, Sequence[Tap], int, int], Runtime]
+    recorded: Callable[[str], str]
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+
+RUNTIMES: dict[RuntimeName, RuntimeKind] = {
+    "eager": RuntimeKind(
+        lambda teacher, taps, batch_size, threads: EagerRuntime(teacher, taps=taps),
+        recorded=lambda device: EagerRuntime.name,
+    ),
+    "compile": RuntimeKind(
+        lambda teacher, taps, batch_size, threads: CompiledRuntime(
+            teacher, taps=taps, batch_size=batch_size
+        ),
+        recorded=CompiledRuntime.name_on,
+    ),
+    "onnxruntime": RuntimeKind(
+        lambda teacher, taps, batch_size, threads: OnnxRuntime(
+            teacher, taps=taps, batch_size=batch_size
+        ),
+        recorded=lambda device: OnnxRuntime.name,
+        packages=("onnx", "onnxscript", "onnxruntime"),
+        extra="onnx",
+        devices=("cpu",),
+    ),
+    "openvino": RuntimeKind(
+        lambda teacher, taps, batch_size, threads: OpenVinoRuntime(
+            teacher, taps=taps, batch_size=batch_size, threads=threads
+        ),
+        recorded=lambda device: OpenVinoRuntime.name,
+        packages=("onnx", "onnxscript", "openvino"),
+        extra="openvino",
+        devices=("cpu",),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class RuntimeDescription:
+    """What a runtime will be, without making it: its recorded name, and its features' stages."""
+
+    name: str
+    stages: tuple[Stage, ...]
+
+
+def open_runtime(
+    name: RuntimeName,
+    teacher: Teacher,
+    *,
+    taps: Sequence[Tap] = (),
+    batch_size: int,
+    threads: int = 1,
+) -> Runtime:
+    """Make a runtime.
+
+    Args:
+        taps: where features are read; none if empty.
+        batch_size: images of every forward pass; smaller batches are padded to it.
+        threads: that will call it at once.
+
+    Raises:
+        UsageError: a package is missing, it cannot run on the teacher's device, or the teacher is a
+            file that brings its own runtime; taps as in `inference_network`.
+    """
+    reason = why_not(name, teacher)
+    if reason:
+        raise UsageError(reason)
+    return RUNTIMES[name].open(teacher, taps, batch_size, threads)
+
+
+def why_not(name: RuntimeName, teacher: Teacher) -> str:
+    """Why this teacher cannot be run so here, with the way out; empty if it can."""
+    kind, device = RUNTIMES[name], torch.device(teacher.device).type
+    if device not in kind.devices:
+        return f"runtime {name} runs on {kind.devices[0]} alone, not on {device}: use compile"
+    if name != "eager" and isinstance(teacher.module, BlackBox):
+        return f"{teacher.name} brings its own runtime; leave --runtime at eager"
+    missing = [one for one in kind.packages if importlib.util.find_spec(one) is None]
+    if missing:
+        return f"runtime {name} needs {', '.join(missing)}: pip install 'coursepack[{kind.extra}]'"
+    return ""
+
+
+def recorded_name(name: RuntimeName, device: str) -> str:
+    """What stands beside the scores; two runtimes of one recorded name agree to the bit."""
+    return RUNTIMES[name].recorded(torch.device(device).type)
+
+
+def runtime_of(recorded: str) -> RuntimeName:
+    """The runtime whose recorded name this is, on any device.
+
+    Raises:
+        ValueError: there is none in this version of coursepack.
+    """
+    for name, kind in RUNTIMES.items():
+        if recorded in {kind.recorded(device) for device in kind.devices}:
+            return name
+    raise ValueError(f"runtime {recorded!r} is unknown")
+
+
+def describe_runtime(
+    name: RuntimeName, teacher: Teacher, *, taps: Sequence[Tap], device: str
+) -> RuntimeDescription:
+    """Name and stages of a runtime on `device`, without making it.
+
+    Raises:
+        UsageError: as `inference_network`.
+    """
+    return RuntimeDescription(recorded_name(name, device), inference_network(teacher, taps)[1])

@@ -1,0 +1,171 @@
+"""Every runtime against eager PyTorch: same noise values, same selection, same features."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from selector.scores.noise_value import noise_value
+from selector.teachers.load import Teacher, load_teacher
+from selector.teachers.open_runtime import (
+    RUNTIMES,
+    describe_runtime,
+    open_runtime,
+    recorded_name,
+    runtime_of,
+    why_not,
+)
+from selector.teachers.runtime import EagerRuntime
+from selector.teachers.spec import RuntimeName, TeacherSpec
+from selector.teachers.taps import default_taps
+from shards.errors import UsageError
+from tests.support.models import tiny_teacher
+
+BATCH = 32
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
+    spec = tiny_teacher(tmp_path_factory.mktemp("runtimes"), "he/resnet8", sharpness=5)
+    return load_teacher(spec)
+
+
+def images(num: int = BATCH, *, seed: int = 0) -> Tensor:
+    """Of many kinds, so that noise values spread."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(num, 3, 4, 4, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=32, mode="bilinear")
+    contrast = torch.rand(num, 1, 1, 1, generator=generator)
+    return (255 * (0.5 + (smooth - 0.5) * contrast)).to(torch.uint8)
+
+
+def packages(name: RuntimeName) -> None:
+    for package in RUNTIMES[name].packages:
+        pytest.importorskip(package)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_it_ranks_and_selects_as_eager_does(teacher: Teacher, name: RuntimeName) -> None:
+    packages(name)
+    runtime = open_runtime(name, teacher, batch_size=BATCH)
+    eager = EagerRuntime(teacher)
+    found = torch.cat([noise_value(runtime(images(seed=seed))) for seed in range(8)])
+    expected = torch.cat([noise_value(eager(images(seed=seed))) for seed in range(8)])
+    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-6)
+    assert spearmanr(found, expected).statistic > 0.9999
+    top = [set(values.argsort()[:64].tolist()) for values in (found, expected)]
+    assert len(top[0] & top[1]) >= 63
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_features_come_from_the_same_pass(teacher: Teacher, name: RuntimeName) -> None:
+    packages(name)
+    taps = default_taps(teacher.name, teacher.module)
+    runtime = open_runtime(name, teacher, taps=taps, batch_size=BATCH)
+    found = runtime.answer(images())
+    expected = EagerRuntime(teacher, taps=taps).answer(images())
+    assert found.features is not None
+    assert expected.features is not None
+    assert torch.allclose(found.logits, expected.logits, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(found.features, expected.features, rtol=1e-3, atol=1e-4)
+    described = describe_runtime(name, teacher, taps=taps, device="cpu")
+    assert (described.name, described.stages) == (runtime.name, runtime.stages)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_an_image_has_one_answer_in_any_batch_and_thread(
+    teacher: Teacher, name: RuntimeName
+) -> None:
+    packages(name)
+    runtime = open_runtime(name, teacher, batch_size=BATCH, threads=2)
+    batch = images(2 * BATCH + 5)
+    whole = runtime(batch)
+    assert whole.shape == (2 * BATCH + 5, 10)
+    assert torch.equal(runtime(batch[:7]), runtime(torch.cat([batch[:7], batch[9:30]]))[:7])
+    with ThreadPoolExecutor(2) as threads:
+        parts = list(threads.map(runtime, batch[: 2 * BATCH].split(BATCH) * 5))
+    for number, part in enumerate(parts):
+        assert torch.equal(part, whole[: 2 * BATCH].split(BATCH)[number % 2])
+
+
+@pytest.mark.slow
+def test_the_compiled_network_answers_as_eager_does(tmp_path: Path) -> None:
+    teacher = load_teacher(tiny_teacher(tmp_path, "lenet/5-half", sharpness=5))
+    runtime = open_runtime("compile", teacher, batch_size=BATCH)
+    assert runtime.name == "compile-fp32"
+    grey = images()[:, :1]
+    with torch.inference_mode():
+        found, few = runtime(grey), runtime(grey[:5])
+    assert torch.allclose(found, EagerRuntime(teacher)(grey), rtol=1e-3, atol=1e-3)
+    assert torch.equal(few, found[:5])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_bf16_on_a_gpu_ranks_as_float32_does(tmp_path: Path) -> None:
+    teacher = load_teacher(tiny_teacher(tmp_path, "he/resnet8", sharpness=5), device="cuda")
+    compiled, eager = open_runtime("compile", teacher, batch_size=BATCH), EagerRuntime(teacher)
+    assert compiled.name == "compile-bf16"
+    batches = [images(seed=seed) for seed in range(8)]
+    found = torch.cat([noise_value(compiled(batch)).cpu() for batch in batches])
+    expected = torch.cat([noise_value(eager(batch)).cpu() for batch in batches])
+    assert spearmanr(found, expected).statistic > 0.995
+
+
+def test_recorded_names_lead_back_to_their_runtime() -> None:
+    recorded = {
+        recorded_name(name, device): name
+        for name, kind in RUNTIMES.items()
+        for device in kind.devices
+    }
+    assert len(recorded) == 5  # compile differs between devices, eager does not
+    assert {name: runtime_of(name) for name in recorded} == recorded
+    with pytest.raises(ValueError, match="'tpu-bf16' is unknown"):
+        runtime_of("tpu-bf16")
+
+
+def test_what_cannot_run_is_told_with_the_way_out(
+    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from selector.teachers.exported import to_onnx
+
+    (tmp_path / "model.onnx").write_bytes(_float_model(teacher))
+    preprocessing = {"preset": "he/resnet8"}
+    black_box = load_teacher(
+        TeacherSpec(name=f"file:{tmp_path}/model.onnx", preprocessing=preprocessing)
+    )
+    with pytest.raises(UsageError, match="brings its own runtime"):
+        open_runtime("onnxruntime", black_box, batch_size=BATCH)
+    assert why_not("eager", black_box) == ""
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'coursepack[openvino]'" in why_not("openvino", teacher)
+    branching = Teacher(
+        "odd", _Odd(), teacher.preprocessing, 10, None, "print"
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="odd cannot be written as ONNX"):
+        to_onnx(branching, (), batch_size=2)
+
+
+class _Odd(torch.nn.Module):
+    """Takes another way for other data, which no graph can hold."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = x.flatten(1)[:, :10]
+        return -logits if float(logits.sum()) > 0 else logits
+
+
+def _float_model(teacher: Teacher) -> bytes:
+    program = torch.onnx.export(
+        teacher.module, (torch.zeros(2, 3, 32, 32),), dynamo=True, verbose=False
+    )
+    assert program is not None
+    data: bytes = program.model_proto.SerializeToString()
+    return data
