@@ -8,6 +8,10 @@ with eager and with one other runtime, one right after the other and in turns fi
 both were warmed up. Prints one JSON line for each teacher and runtime: images/s, the ratio of every
 pair, their median, the 95 % interval of the median (from the order statistics of the pairs), and
 what `--runtime auto` would have chosen. Reading, decoding, hashing and writing are in all figures.
+
+A line `bare_model` compares, in one thread and without images, every runtime with `stock`: the
+network as it comes from its library, run by PyTorch as it is. coursepack's own eager runtime is
+faster than that already: it folds batch norms and keeps channels last.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -25,15 +29,17 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 from scipy.stats import binom, spearmanr
+from torch import Tensor
 
 from cluster.provenance import hardware, now, versions
 from selector.scoring.shard_scorer import ShardScorer
 from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import ScoreTask
 from selector.tables.layout import RunLayout
-from selector.teachers.load import load_teacher
-from selector.teachers.open_runtime import RUNTIMES, why_not
-from selector.teachers.probe_runtimes import probe_runtimes
+from selector.teachers.load import Teacher, load_teacher
+from selector.teachers.open_runtime import RUNTIMES, open_runtime, why_not
+from selector.teachers.probe_runtimes import CANDIDATES, probe_runtimes
+from selector.teachers.runtime import made_up_pixels
 from selector.teachers.spec import RuntimeName, TeacherSpec
 from selector.teachers.zoo import build_model
 from shards import storage
@@ -105,6 +111,36 @@ def compare(
     }
 
 
+def bare(teacher: Teacher, *, pairs: int, batch_size: int = 64) -> dict[str, object]:
+    """Each runtime against the network as it is: images/s of one thread, and ratios of pairs."""
+    pixels = made_up_pixels(teacher, num_images=batch_size)
+    arms: dict[str, Callable[[Tensor], Tensor]] = {"stock": teacher.logits}
+    for name in CANDIDATES["cpu"]:
+        if not why_not(name, teacher):
+            arms[name] = open_runtime(name, teacher, batch_size=batch_size)
+    rates: dict[str, list[float]] = {name: [] for name in arms}
+    with torch.inference_mode():
+        for pair in range(-2, pairs):  # two rounds to warm up
+            for name in sorted(arms, reverse=bool(pair % 2)):
+                begin = perf_counter()
+                for _ in range(3):
+                    arms[name](pixels)
+                if pair >= 0:
+                    rates[name].append(3 * batch_size / (perf_counter() - begin))
+    ratios = {
+        name: [one / stock for one, stock in zip(found, rates["stock"], strict=True)]
+        for name, found in rates.items()
+    }
+    return {
+        "images_per_s": {name: round(statistics.median(rates[name]), 1) for name in arms},
+        "ratio_to_stock": {name: round(statistics.median(ratios[name]), 3) for name in arms},
+        "interval": {
+            name: [round(bound, 3) for bound in median_interval(ratios[name])] for name in arms
+        },
+        "pairs": pairs,
+    }
+
+
 def noise_values(run: str) -> np.ndarray:
     """Of the one part of a run that has no table list."""
     (part,) = Path(RunLayout(run).scores_dir).glob("*.parquet")
@@ -115,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shard", required=True)
     parser.add_argument("--teachers", nargs="+", default=["he/resnet20", "cifar/resnet18"])
-    parser.add_argument("--runtimes", nargs="+", default=["onnxruntime", "openvino"])
+    parser.add_argument("--runtimes", nargs="*", default=["onnxruntime", "openvino"])
     parser.add_argument("--images", type=int, default=4096)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
@@ -127,6 +163,17 @@ def main() -> None:
             weights = write_random_weights(Path(folder) / "probed.safetensors", teacher)
             loaded = load_teacher(TeacherSpec(name=teacher, weights=str(weights)))
             probed = probe_runtimes(loaded, device="cpu", batch_size=64, seconds=2.0)
+            line = {
+                "benchmark": "runtime_ratio",
+                "what": "bare_model",
+                "teacher": teacher,
+                **bare(loaded, pairs=options.pairs),
+                "probe": probed.reason,
+                "at": now(),
+                "hardware": hardware(),
+                "versions": versions(),
+            }
+            print(json.dumps(line), flush=True)
             for name in options.runtimes:
                 assert name in RUNTIMES
                 if reason := why_not(name, loaded):
@@ -137,6 +184,7 @@ def main() -> None:
                 found = compare(teacher, name, shard, options, Path(folder))
                 line = {
                     "benchmark": "runtime_ratio",
+                    "what": "engine",
                     "teacher": teacher,
                     "runtime": name,
                     "is_the_choice_of_auto": probed.fastest == name,

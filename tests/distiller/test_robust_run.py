@@ -80,6 +80,32 @@ def test_dropped_classes_are_named(tmp_path: Path) -> None:
         distill(small_config(tmp_path, out=str(tmp_path / "b"), objective={**ROBUST, "n_min": 61}))
 
 
+@pytest.mark.parametrize("adversary", ["none", "sampled", "worst_case"])
+def test_a_class_that_nobody_selected_is_named_and_the_others_are_learned(
+    tmp_path: Path, adversary: str
+) -> None:
+    small_config(tmp_path)  # writes the teacher
+    decided_N = teacher_probabilities(tmp_path, range(120)).argmax(dim=1)
+    counts = decided_N.bincount(minlength=CLASSES).tolist()
+    empty = {k for k in range(CLASSES) if counts[k] == 0}  # the teacher never says them
+    lost = min(set(range(CLASSES)) - empty, key=counts.__getitem__)
+    for number in torch.nonzero(decided_N != lost).flatten().tolist():
+        write_shards(tmp_path / f"selected/{number:03d}", 1, first=number)
+    shards = sorted(str(folder) for folder in (tmp_path / "selected").iterdir())
+    objective = {**ROBUST, "adversary": adversary}
+    card = distill(
+        small_config(tmp_path, steps=6, objective=objective, data={"train": shards})
+    ).card
+    facts = card["class_weights"]
+    assert facts["images"][lost] == 0
+    assert set(facts["dropped"]) == empty | {lost}
+    weightless = {k for k, weight in enumerate(facts["weights"]) if weight == 0}
+    assert weightless == empty | {lost}
+    assert f"{lost}: 0" in card["warnings"][0]
+    logged = read_metrics(tmp_path / "out" / "metrics.jsonl")
+    assert all(np.isfinite(line["loss"]) for line in logged if "loss" in line)
+
+
 @pytest.mark.parametrize(
     "objective",
     [
