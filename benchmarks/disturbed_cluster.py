@@ -80,6 +80,10 @@ class DisturbedCluster:
         self._cluster.remove_node(node, allow_graceful=False)
         self.workers.append(self._add())
 
+    def join_node(self) -> None:
+        """One node more, of one CPU."""
+        self.workers.append(self._add())
+
     def close(self) -> None:
         self._cluster.shutdown()
         os.environ.clear()

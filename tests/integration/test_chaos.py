@@ -78,6 +78,32 @@ def test_every_task_ends_once_whatever_is_killed(cluster: Any, tmp_path: Path, s
 
 
 @pytest.mark.slow
+def test_a_node_that_joins_gets_its_worker(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from cluster.ray_executor import ActorResources, RayPool
+
+    monkeypatch.setattr("cluster.dispatch.GROW_EVERY_S", 0.5)
+    before = len(cluster.workers)
+    # Each takes a tenth of a second, so that there is work left when the node has come.
+    tasks = [ToyTask(f"t{number:03d}", str(tmp_path), "step") for number in range(250)]
+    pool = RayPool(ray, ToyStage(), resources=ActorResources(num_cpus=1))
+    seen: set[float] = set()
+    num_finished = 0
+    for outcome in dispatch(pool, tasks, workers=before, elastic=True):
+        if isinstance(outcome, Finished):
+            num_finished += 1
+            seen.add(outcome.result.counters["pid"])
+            if num_finished == 1:
+                cluster.join_node()
+    pool.close()
+    assert num_finished == 250
+    assert len(seen) == before + 1
+
+
+@pytest.mark.slow
 def test_rounds_of_scoring_end_with_the_bytes_of_the_undisturbed_run(tmp_path: Path) -> None:
     rounds = os.environ.get("COURSEPACK_CHAOS_ROUNDS")
     if rounds is None:
