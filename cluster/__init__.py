@@ -15,7 +15,7 @@ from typing import Any
 _VERBS = (
     "build", "verify", "info", "resize", "score", "query", "select", "explain",
     "map", "report", "export", "distill", "compress", "doctor",
-    "plan", "submit", "jobs_list", "jobs_status", "jobs_logs", "jobs_stop",
+    "plan", "bench", "submit", "jobs_list", "jobs_status", "jobs_logs", "jobs_stop",
     "status", "runs_list", "runs_gc",
     "duplicates", "compact", "diff",
     "pu_fit", "pu_score", "pu_show", "truth",

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from cluster.cli import (
+    bench,
     clusters,
     compact,
     compress,
@@ -105,6 +106,7 @@ app.add_typer(distill.app)
 app.add_typer(compress.app)
 app.add_typer(doctor.app)
 app.add_typer(plan.app)
+app.add_typer(bench.app)
 app.add_typer(submit.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(status.app)

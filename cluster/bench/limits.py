@@ -1,0 +1,216 @@
+"""What each stage could do if it were alone: storage, tar, decoding, model, copies, writing.
+
+Decoding and the model are measured by the processor seconds of the threads that do them, so that a
+limit does not move with what else a machine does; the others by the clock.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import perf_counter, thread_time
+from typing import Any
+
+import torch
+
+from cluster.bench.workload import Workload
+from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
+from selector.scoring.features import FeaturePlan
+from selector.scoring.forward import Forward
+from selector.scoring.ring import Slot
+from selector.scoring.rows import RowBatch
+from selector.scoring.spec import ScoreSpec
+from selector.scoring.task import ScoreTask
+from selector.scoring.writing import PartWriter
+from selector.teachers.load import Teacher
+from selector.teachers.runtime import Runtime
+from shards import storage
+from shards.reader import open_shard
+
+_CHUNK = 1 << 22
+_COPIES = 32
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Images per second by the clock, and processor seconds an image of the threads that worked."""
+
+    images_per_s: float
+    cpu_s: float = 0.0
+
+
+@dataclass(eq=False)
+class Bench:
+    """Everything that the measurements share.
+
+    Attributes:
+        threads: that decode and, on a CPU, run the model, at once.
+        runtime: of the teacher, made for whole batches.
+        features: what is stored beside the scores, or None.
+    """
+
+    workload: Workload
+    spec: ScoreSpec
+    teacher: Teacher
+    runtime: Runtime
+    features: FeaturePlan | None
+    batch_size: int
+    threads: int
+    decoded: list[Slot[DecodeTimes]] = field(default_factory=list)
+
+    @property
+    def device(self) -> str:
+        return self.teacher.device
+
+    def storage(self) -> Rate:
+        """Reading the bytes of the shards in order, not out of this machine's cache if possible."""
+        begin = perf_counter()
+        for one in self.workload.slices:
+            left = one.num_bytes
+            with storage.open_stream(one.entry.uri) as file:
+                _forget_cached(file)
+                while left > 0 and (data := file.read(min(left, _CHUNK))):
+                    left -= len(data)
+        return self._rate(perf_counter() - begin)
+
+    def tar(self) -> Rate:
+        """Walking the tars, by one thread, as the engine's reader does."""
+        begin = perf_counter()
+        for one in self.workload.slices:
+            with open_shard(one.entry.uri) as shard:
+                for _ in shard.samples(stop=one.stop):
+                    pass
+        return self._rate(perf_counter() - begin)
+
+    def decode(self) -> Rate:
+        """Decoding, resizing and hashing, in all threads, out of memory."""
+        options = DecodeOptions(
+            image_ext=self.spec.image_extensions,
+            limits=self.spec.limits,
+            preprocessing=self.teacher.preprocessing,
+        )
+        jobs: list[Callable[[], object]] = []
+        self.decoded = []
+        samples = self.workload.samples
+        for first in range(0, len(samples), self.batch_size):
+            slot = _slot(self.batch_size, self.teacher.preprocessing.input_size)
+            batch = samples[first : first + self.batch_size]
+            for sample in batch:
+                slot.rows.add(sample.entry)
+            self.decoded.append(slot)
+            for row in range(0, len(batch), JOB_ROWS):
+                work = list(enumerate(batch))[row : row + JOB_ROWS]
+                jobs.append(partial(run_decode_job, slot, work, options))
+        wall_s, cpu_s = _in_threads(jobs, self.threads)
+        return Rate(len(samples) / wall_s, cpu_s / len(samples))
+
+    def model(self) -> Rate:
+        """The forward pass and its scores, on batches that are decoded: after `decode`."""
+        forward = Forward(self.runtime, self.features, device=self.device)
+        on_cpu = self.device == "cpu"
+
+        def run(slot: Slot[DecodeTimes]) -> None:
+            reply = forward(slot.batch_NCHW, slot.rows)
+            reply.wait()
+            slot.rows.set_scores(reply.scores)
+            if reply.features is not None:
+                slot.rows.set_features(reply.features.values.numpy(), reply.features.valid.numpy())
+
+        whole = [slot for slot in self.decoded if slot.is_full] or self.decoded
+        jobs = [partial(run, slot) for slot in whole]
+        wall_s, cpu_s = _in_threads(jobs, self.threads if on_cpu else 1)
+        images = len(whole) * self.batch_size  # a batch that is not full costs as much
+        for slot in self.decoded[len(whole) :]:
+            run(slot)
+        return Rate(images / wall_s, cpu_s / images)
+
+    def copies(self) -> Rate | None:
+        """Pixels from page-locked memory to the GPU; None without one."""
+        if self.device == "cpu":
+            return None
+        pixels = self.decoded[0].batch_NCHW.pin_memory()
+        torch.cuda.synchronize()
+        begin = perf_counter()
+        for _ in range(_COPIES):
+            pixels.to(self.device, non_blocking=True)
+        torch.cuda.synchronize()
+        return Rate(_COPIES * self.batch_size / (perf_counter() - begin))
+
+    def write(self, folder: str) -> Rate:
+        """Rows of the batches into Parquet, by one thread: after `model`."""
+        rows = [slot.rows for slot in self.decoded]
+        numbered = _as_one_shard(rows)
+        entry = self.workload.slices[0].entry
+        begin = perf_counter()
+        with PartWriter(ScoreTask(shard=entry, run=folder), self.features) as writer:
+            for batch in numbered:
+                writer.put(batch)
+        wall_s = perf_counter() - begin
+        shutil.rmtree(folder, ignore_errors=True)
+        return self._rate(wall_s)
+
+    def _rate(self, wall_s: float) -> Rate:
+        return Rate(self.workload.num_images / wall_s)
+
+
+def _slot(batch_size: int, input_size: tuple[int, int, int]) -> Slot[DecodeTimes]:
+    channels, height, width = input_size
+    memory = torch.zeros((batch_size, height, width, channels), dtype=torch.uint8)
+    return Slot(memory.permute(0, 3, 1, 2), memory.numpy())
+
+
+def _as_one_shard(batches: Sequence[RowBatch]) -> list[RowBatch]:
+    """Number the rows on from 0: samples of several shards are written as those of one."""
+    index = 0
+    for batch in batches:
+        for row, entry in enumerate(batch.entries):
+            batch.entries[row] = replace(entry, index=index)
+            index += 1
+    return list(batches)
+
+
+def _in_threads(jobs: Sequence[Callable[[], object]], threads: int) -> tuple[float, float]:
+    """Seconds by the clock, and processor seconds of all threads, for all jobs."""
+    waiting = list(reversed(jobs))
+    seconds: list[float] = []
+    errors: list[BaseException] = []
+    start = threading.Barrier(threads + 1)
+
+    def work() -> None:
+        torch.set_num_threads(1)  # OpenMP counts its threads per calling thread
+        start.wait()
+        begin = thread_time()
+        try:
+            while waiting:
+                try:
+                    job = waiting.pop()
+                except IndexError:  # another thread took the last one
+                    break
+                job()
+        except BaseException as error:
+            errors.append(error)
+        seconds.append(thread_time() - begin)
+
+    crew = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+    for thread in crew:
+        thread.start()
+    start.wait()
+    begin = perf_counter()
+    for thread in crew:
+        thread.join()
+    wall_s = perf_counter() - begin
+    if errors:
+        raise errors[0]
+    return wall_s, sum(seconds)
+
+
+def _forget_cached(file: Any) -> None:
+    """Ask the system to drop its pages of a local file; what it refuses is read from memory."""
+    try:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    except (AttributeError, OSError):  # a remote file has no descriptor
+        return

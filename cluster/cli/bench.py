@@ -1,0 +1,99 @@
+"""`coursepack bench`: how fast this machine could be, and how fast it is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.options import AllowCode, AsJson, Debug, Pool, Runtime, example
+from cluster.cli.output import command
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=example(
+        "coursepack bench pool/ --teacher he/resnet20 --weights t.safetensors --out bench/",
+        "coursepack bench pool/ --teacher torchvision/resnet34 --weights r34.pth --runtime auto "
+        "--price-per-hour 2.5 --against last-week/bench.json",
+    )
+)
+def bench(
+    pool: Pool,
+    teacher: Annotated[str, typer.Option("--teacher", metavar="NAME", help="As for score.")],
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="FILE", help="As for score.")
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Folder for bench.json and bench.html."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="FILE", help="A bench.json to compare with."),
+    ] = None,
+    images: Annotated[
+        int, typer.Option("--images", metavar="N", min=64, help="Images scored in a round.")
+    ] = 4096,
+    rounds: Annotated[
+        int, typer.Option("--rounds", metavar="N", min=3, help="Times everything is measured.")
+    ] = 7,
+    features: Annotated[
+        bool, typer.Option("--features", help="Store full stage features as well.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=1, help="As for score.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="As for score.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="cpu|cuda", help="As for score.")
+    ] = None,
+    runtime: Runtime = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option("--price-per-hour", metavar="X", min=0, help="Of what is measured."),
+    ] = None,
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Measure this machine's limits on a pool, and the engine against them.
+
+    Storage, tar, decoding, model, copies and writing are measured alone, then all together, several
+    times in turns. Efficiency is the engine's rate over the lowest limit.
+
+    With --against, the exit code is 3 if a rate fell by more than the noise of both reports.
+    """
+    with command("bench", as_json=as_json, debug=debug) as output:
+        from cluster.execution import ExecutionConfig
+        from cluster.verbs.bench import bench as run
+        from selector.scoring.spec import ScoreSpec
+        from selector.teachers.spec import TeacherSpec
+
+        with output.progress() as on_progress:
+            result = run(
+                pool,
+                spec=ScoreSpec(
+                    teacher=TeacherSpec(name=teacher, weights=weights, allow_code=allow_code),
+                    runtime=runtime or "eager",
+                ),
+                out=out,
+                execution=ExecutionConfig(
+                    threads=threads, batch_size=batch_size, device=device, executor="local"
+                ),
+                features=features,
+                images=images,
+                rounds=rounds,
+                price_per_hour=price_per_hour,
+                against=against,
+                on_progress=on_progress,
+            )
+        text = list(result.report.lines())
+        if result.comparison is not None:
+            text += [f"against {against}:", *result.comparison.lines()]
+        if result.page is not None:
+            text.append(f"report: {result.page}")
+        output.finish(result.to_dict(), text=text, exit_code=result.exit_code)

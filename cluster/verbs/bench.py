@@ -1,0 +1,164 @@
+"""`bench`: the limits of this machine on a pool, and how near the engine comes to them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.bench.limits import Bench
+from cluster.bench.page import write_page
+from cluster.bench.report import BenchReport, Comparison, compare, read_report
+from cluster.bench.rounds import measure
+from cluster.bench.workload import read_workload
+from cluster.execution import ExecutionConfig, choose_device, make_plan
+from cluster.progress import OnProgress, Progress
+from cluster.provenance import hardware, now, versions
+from cluster.runtime_choice import choose_runtime
+from cluster.verbs.score import default_batch_size
+from selector.scoring.feature_spec import FeatureSpec
+from selector.scoring.features import FeaturePlan, choose_taps, make_feature_plan
+from selector.scoring.shard_scorer import ShardScorer
+from selector.scoring.spec import ScoreSpec
+from selector.teachers.load import load_teacher
+from selector.teachers.open_runtime import open_runtime
+from shards import atomic, storage
+from shards.errors import UsageError
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """A report, where it was written, and what has changed since another one.
+
+    Attributes:
+        json, page: files; None where no folder was given.
+        comparison: None where nothing was given to compare with.
+    """
+
+    report: BenchReport
+    json: str | None
+    page: str | None
+    comparison: Comparison | None
+
+    @property
+    def exit_code(self) -> int:
+        """3 if something became slower beyond the noise, on the same hardware and workload."""
+        if self.comparison is None or self.comparison.differences:
+            return 0
+        return 3 if self.comparison.regressions else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self.report.to_dict(),
+            "json": self.json,
+            "page": self.page,
+            "comparison": None if self.comparison is None else self.comparison.to_dict(),
+        }
+
+
+def bench(
+    pool: Sequence[str],
+    *,
+    spec: ScoreSpec,
+    out: str | None = None,
+    execution: ExecutionConfig | None = None,
+    features: bool = False,
+    images: int = 4096,
+    rounds: int = 7,
+    price_per_hour: float | None = None,
+    against: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> BenchResult:
+    """Measure what each stage could do alone, then all of them together, in rounds.
+
+    One worker of this machine is measured: as many threads as a local worker would have, or one
+    GPU with its share of the cores.
+
+    Args:
+        pool: As for `score`; its first `images` samples are used, and held in memory.
+        spec: Teacher, runtime, limits.
+        out: Folder for bench.json and bench.html; None = nothing is written.
+        execution: Threads, batch size and device.
+        features: Store full stage features too.
+        images: Samples that each round scores.
+        rounds: Measurements of everything, after one that does not count.
+        price_per_hour: Of what is measured, for the cost of a million images.
+        against: A bench.json to compare with.
+
+    Raises:
+        UsageError: too few images, rounds below 3, no report at `against`; as `load_teacher`.
+        CoursepackError: a shard cannot be read.
+    """
+    if rounds < 3:
+        raise UsageError(f"rounds is {rounds}; expected at least 3, for an interval")
+    before = None if against is None else read_report(against)
+    execution, tell = execution or ExecutionConfig(), on_progress or _ignore
+    device = choose_device(execution)
+    tell(Progress(0, rounds + 1, unit="rounds", note="reading the first images of the pool"))
+    workload = read_workload(pool, num_images=images)
+    teacher = load_teacher(spec.teacher_spec)
+    batch_size = execution.batch_size or default_batch_size(teacher, device)
+    threads = make_plan(execution, device=device).threads
+    spec = choose_runtime(
+        spec, teacher, None, execution={"device": device, "batch_size": batch_size},
+        say=lambda note: tell(Progress(0, rounds + 1, unit="rounds", note=note)),
+    ).spec  # fmt: skip
+    assert spec.runtime != "auto"
+    taps = choose_taps(FeatureSpec(), teacher) if features else ()
+    teacher = load_teacher(spec.teacher_spec, device=device)
+    runtime = open_runtime(spec.runtime, teacher, taps=taps, batch_size=batch_size, threads=threads)
+    plan: FeaturePlan | None = make_feature_plan(teacher, runtime, taps) if features else None
+    engine = ShardScorer(spec, batch_size=batch_size, threads=threads, device=device, features=plan)
+    with engine as scorer:
+        limits, rate = measure(
+            Bench(workload, spec, teacher, runtime, plan, batch_size, threads),
+            scorer,
+            rounds=rounds,
+            on_round=lambda done: tell(Progress(done, rounds + 1, unit="rounds")),
+        )
+    report = BenchReport(
+        workload={
+            "pool": list(pool),
+            "images": workload.num_images,
+            "bytes_per_image": round(workload.num_bytes / workload.num_images),
+            "teacher": teacher.name,
+            "runtime": runtime.name,
+            "features": 0 if plan is None else plan.dim,
+            "batch_size": batch_size,
+            "threads": threads,
+            "device": device,
+            "rounds": rounds,
+        },
+        limits=limits,
+        engine=rate,
+        stamp={"at": now(), "hardware": hardware(), "versions": versions(), "commit": _commit()},
+        price_per_hour=price_per_hour,
+    )
+    comparison = None if before is None else compare(report, before)
+    if out is None:
+        return BenchResult(report, None, None, comparison)
+    target, page = storage.join(out, "bench.json"), storage.join(out, "bench.html")
+    storage.make_dirs(out)
+    atomic.write_bytes(target, json.dumps(report.to_dict(), indent=1).encode() + b"\n")
+    write_page(page, report, comparison)
+    return BenchResult(report, target, page, comparison)
+
+
+def _ignore(_: Progress) -> None:
+    """The progress callback of a caller that gave none."""
+
+
+def _commit() -> str | None:
+    """Of the code that ran, if it is a checkout; marked where it was changed since."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here, capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return head.stdout.strip() or None
