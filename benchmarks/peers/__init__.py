@@ -1,0 +1,1 @@
+"""The same pool, teacher and outputs through coursepack and through what people use today."""

@@ -1,0 +1,41 @@
+"""torchvision's ImageFolder and torch's DataLoader, on the same images as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+
+from benchmarks.peers.job import BATCH_SIZE, Job, finish, load, scores, stock_transform, write
+
+
+class WithPaths(ImageFolder):
+    """Images with the key that they have in the tar."""
+
+    def __getitem__(self, index: int) -> tuple[Any, str]:
+        image, _ = super().__getitem__(index)
+        path = Path(self.samples[index][0])
+        return image, path.name.partition(".")[0]
+
+
+def main() -> None:
+    job = Job.from_argv()
+    model = load(job)
+    dataset = WithPaths(job.folder, transform=stock_transform(job.side))
+    loader = DataLoader(dataset, batch_size=BATCH_SIZE, num_workers=job.cores)
+    keys: list[str] = []
+    labels: list[int] = []
+    values: list[float] = []
+    for images, names in loader:
+        found = scores(model, images)
+        keys += names
+        labels += found[0].tolist()
+        values += found[1].tolist()
+    write(f"{job.out}/scores.parquet", keys, labels, values)
+    finish(len(keys))
+
+
+if __name__ == "__main__":
+    main()

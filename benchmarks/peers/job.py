@@ -1,0 +1,131 @@
+"""What every contestant is given, and what it must leave: one row an image.
+
+key          the sample's key
+pseudo_label argmax of the teacher's logits
+noise_value  -log of its largest probability
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision import transforms
+
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Job:
+    """One measurement.
+
+    Attributes:
+        shards: tar files of the pool.
+        folder: the same images as files, in a class folder `all`.
+        teacher: `torchvision/resnet18`, `stub` or `lenet`.
+        side: of the teacher's input; 224 is reached through 256, as published.
+        cores: that a contestant may use.
+    """
+
+    shards: list[str]
+    folder: str
+    teacher: str
+    weights: str
+    side: int
+    cores: int
+    out: str
+
+    @classmethod
+    def from_argv(cls) -> Job:
+        return cls(**json.loads(sys.argv[1]))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+class Stub(nn.Module):
+    """A teacher that costs nothing: what is left is reading, decoding and writing."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.mean(dim=(2, 3)))
+
+
+class SmallNet(nn.Module):
+    """The size of LeNet-5, for 32 x 32 colour images."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
+            nn.Linear(84, num_classes),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def build(teacher: str) -> nn.Module:
+    """Random weights; those of the job are loaded over them."""
+    if teacher == "stub":
+        return Stub()
+    if teacher == "lenet":
+        return SmallNet()
+    from torchvision import models
+
+    return models.get_model(teacher.partition("/")[2], weights=None, num_classes=1000)
+
+
+def load(job: Job) -> nn.Module:
+    """The teacher, as its users run it: eval mode, channels last."""
+    model = build(job.teacher)
+    model.load_state_dict(load_file(job.weights))
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+def stock_transform(side: int) -> Callable[[Image.Image], Tensor]:
+    """torchvision's own, on PIL images: what the published weights were evaluated with."""
+    size = 256 if side == 224 else side
+    return transforms.Compose(
+        [
+            transforms.Resize(size),
+            transforms.CenterCrop(side),
+            transforms.ToTensor(),
+            transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+
+
+def scores(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Pseudo-labels and noise values."""
+    with torch.inference_mode():
+        logits = model(images.contiguous(memory_format=torch.channels_last))
+        log_p = torch.log_softmax(logits.double(), dim=1)
+    best = log_p.max(dim=1)
+    return best.indices, -best.values
+
+
+def finish(images: int) -> None:
+    """The last line of a contestant's process."""
+    print(json.dumps({"images": images}))
+
+
+def write(path: str, keys: list[str], labels: list[int], values: list[float]) -> None:
+    """The rows as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"key": keys, "pseudo_label": labels, "noise_value": values}), path)
