@@ -4,18 +4,18 @@
 
 JSON lines, each with hardware and versions:
 
-- `model`: images/s of ResNet-18, 34 and 50 at 224 px and CIFAR's ResNet-34 at 32 px: eager float32,
-  autocast bf16, all of it in bf16, compiled under autocast; batches of 64 to 2,048; out of memory is
-  told, not hidden.
+- `model`: images/s of ResNet-18, 34 and 50 at 224 px and CIFAR's ResNet-34 at 32 px: eager
+  float32, autocast bf16, all of it in bf16, compiled under autocast; batches of 64 to 2,048; out of
+  memory is told, not hidden.
 - `decode`: images/s of 1 to all cores, of full-size JPEGs to the teacher's input.
 - `nvjpeg`: lists of JPEGs decoded by the GPU, alone.
 - `copy`: GB/s from page-locked memory.
 - `bench`: the engine on the pool with ResNet-34 and ResNet-50, eager and compiled, against its
   limits (`coursepack bench`), with the share of the time in which the GPU is busy.
-- `epoch`: steps of distilling ResNet-34 into ResNet-18 at 32 px, teacher and student compiled or not.
+- `epoch`: steps of distilling ResNet-34 into ResNet-18 at 32 px, both compiled or not.
 
-Weights are random: speed does not depend on them. `--small` measures one batch size for a moment, on
-the CPU where there is no GPU: a check that everything runs.
+Weights are random: speed does not depend on them. `--small` measures one batch size for a moment,
+on the CPU where there is no GPU: a check that everything runs.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cluster.bench.limits import Bench
-from cluster.bench.workload import read_workload
 from cluster.execution import ExecutionConfig
 from cluster.provenance import hardware, now, usable_cores, versions
+from cluster.speed.limits import Bench
+from cluster.speed.workload import read_workload
 from cluster.verbs.bench import bench
 from distiller.losses.kd import kd_loss
 from selector.scoring.spec import ScoreSpec
@@ -190,7 +190,7 @@ def engine(
 
 
 def epoch(device: str, *, small: bool) -> Iterator[dict[str, Any]]:
-    """Forward of the teacher, forward and backward of the student, the step; images on the device."""
+    """Steps: teacher forward, student forward and backward, update; images are on the device."""
     batch = 8 if small else 512
     images = torch.randn(batch, 3, 32, 32, device=device)
     images = images.contiguous(memory_format=torch.channels_last)

@@ -35,8 +35,8 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.peers.job import Job, build
-from cluster.bench.figures import median_interval
 from cluster.provenance import hardware, now, usable_cores, versions
+from cluster.speed.figures import median_interval
 from shards import storage
 from shards.reader import open_shard
 from shards.writer import ShardWriter

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.bench.limits import Bench
-from cluster.bench.page import write_page
-from cluster.bench.report import BenchReport, Comparison, compare, read_report
-from cluster.bench.rounds import measure
-from cluster.bench.workload import read_workload
 from cluster.execution import ExecutionConfig, choose_device, make_plan
 from cluster.progress import OnProgress, Progress
 from cluster.provenance import hardware, now, versions
 from cluster.runtime_choice import choose_runtime
+from cluster.speed.limits import Bench
+from cluster.speed.page import write_page
+from cluster.speed.report import BenchReport, Comparison, compare, read_report
+from cluster.speed.rounds import measure
+from cluster.speed.workload import read_workload
 from cluster.verbs.score import default_batch_size
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import FeaturePlan, choose_taps, make_feature_plan

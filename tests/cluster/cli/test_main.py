@@ -29,7 +29,7 @@ def test_every_verb_of_the_design_is_there():
     assert list(EVERY_COMMAND) == [
         "demo", "shards build", "shards verify", "shards info", "shards resize", "score",
         "query", "select", "explain", "map", "report", "export", "distill", "compress", "doctor",
-        "plan", "submit", "jobs list", "jobs status", "jobs logs", "jobs stop",
+        "plan", "bench", "submit", "jobs list", "jobs status", "jobs logs", "jobs stop",
         "status", "runs list", "runs gc",
         "duplicates", "compact", "diff",
         "pu fit", "pu score", "pu show", "truth",

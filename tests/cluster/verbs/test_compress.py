@@ -20,6 +20,8 @@ from shards.errors import UsageError
 from shards.writer import ShardWriter
 from tests.distiller.small_sets import CLASSES, bars, png, write_shards
 
+pytestmark = pytest.mark.xdist_group("compress")  # one worker makes the fixtures, once
+
 NUM_BARS, NUM_BLOTS = 120, 180
 
 

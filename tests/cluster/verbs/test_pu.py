@@ -25,6 +25,8 @@ from selector.teachers.spec import TeacherSpec
 from shards.errors import UsageError
 from tests.support.pools import write_teacher
 
+pytestmark = pytest.mark.xdist_group("pu")  # one worker makes the fixtures, once
+
 EXECUTION = ExecutionConfig(executor="inline", threads=1, device="cpu", batch_size=32)
 SETTINGS = {"steps": 60, "lr": 0.02, "batch_pool": 64, "check_every": 20}
 

@@ -20,6 +20,8 @@ from shards.errors import StorageError, UsageError
 from shards.reader import open_shard
 from tests.support.pools import write_pool, write_shard, write_teacher
 
+pytestmark = pytest.mark.xdist_group("similar")  # one worker makes the fixtures, once
+
 pytest.importorskip("faiss", reason="needs the extra `cpu`")
 
 

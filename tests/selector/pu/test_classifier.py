@@ -18,6 +18,8 @@ from selector.tables.layout import RunLayout
 from shards.errors import StorageError, UsageError
 from tests.support.pu import labelled, write_pool
 
+pytestmark = pytest.mark.xdist_group("pu-classifier")  # one worker makes the fixtures, once
+
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> HeadClassifier:

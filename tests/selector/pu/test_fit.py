@@ -17,6 +17,8 @@ from selector.pu.settings import make_settings
 from shards.errors import UsageError
 from tests.support.pu import Pool, labelled, write_pool
 
+pytestmark = pytest.mark.xdist_group("pu-fit")  # one worker makes the fixtures, once
+
 SETTINGS = make_settings("default", {"steps": 200, "lr": 0.01, "batch_pool": 256})
 
 

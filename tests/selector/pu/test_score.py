@@ -15,6 +15,8 @@ from selector.tables.query import query
 from shards.errors import UsageError
 from tests.support.pu import Pool, add_features, labelled, write_pool
 
+pytestmark = pytest.mark.xdist_group("pu-score")  # one worker makes the fixtures, once
+
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> HeadClassifier:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.bench.figures import (
+from cluster.speed.figures import (
     Figure,
     is_faster,
     is_slower,

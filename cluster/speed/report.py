@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.bench.figures import Figure, is_faster, is_slower, lowest, ratios, shared_limit
+from cluster.speed.figures import Figure, is_faster, is_slower, lowest, ratios, shared_limit
 from shards import storage
 from shards.errors import UsageError
 

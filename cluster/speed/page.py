@@ -8,7 +8,7 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from cluster.bench.report import NAMES, BenchReport, Comparison
+from cluster.speed.report import NAMES, BenchReport, Comparison
 from selector.report.svg import drawing, element, rectangle, text
 from shards import atomic
 
@@ -23,7 +23,7 @@ def write_page(uri: str, report: BenchReport, comparison: Comparison | None) -> 
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(
-        files("cluster.bench").joinpath("page.html").read_text(encoding="utf-8")
+        files("cluster.speed").joinpath("page.html").read_text(encoding="utf-8")
     )
     low, high = report.efficiency.interval
     page = template.render(

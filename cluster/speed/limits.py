@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from cluster.bench.workload import Workload
+from cluster.speed.workload import Workload
 from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
 from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-from cluster.bench.figures import Figure
-from cluster.bench.limits import Bench, Rate
-from cluster.bench.report import make_limits
 from cluster.provenance import usable_cores
+from cluster.speed.figures import Figure
+from cluster.speed.limits import Bench, Rate
+from cluster.speed.report import make_limits
 from selector.scoring.shard_scorer import ShardScorer
 
 

@@ -1,1 +1,0 @@
-"""`coursepack bench`: the limits of a machine, and how near the engine comes to them."""
