@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.options import AllowCode, AsJson, Debug, Pool, Runtime, example
+from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, PoolOrConfig, Runtime, example
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -20,8 +20,10 @@ app = typer.Typer()
     )
 )
 def bench(
-    pool: Pool,
-    teacher: Annotated[str, typer.Option("--teacher", metavar="NAME", help="As for score.")],
+    pool: PoolOrConfig = None,
+    teacher: Annotated[
+        str | None, typer.Option("--teacher", metavar="NAME", help="As for score.")
+    ] = None,
     weights: Annotated[
         str | None, typer.Option("--weights", metavar="FILE", help="As for score.")
     ] = None,
@@ -56,6 +58,11 @@ def bench(
         float | None,
         typer.Option("--price-per-hour", metavar="X", min=0, help="Of what is measured."),
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="YAML file of score; options win over it."),
+    ] = None,
+    assignments: Overrides = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -68,22 +75,35 @@ def bench(
     With --against, the exit code is 3 if a rate fell by more than the noise of both reports.
     """
     with command("bench", as_json=as_json, debug=debug) as output:
-        from cluster.execution import ExecutionConfig
+        from cluster.config import load_config, parse_assignments
+        from cluster.score_config import ScoreConfig
         from cluster.verbs.bench import bench as run
-        from selector.scoring.spec import ScoreSpec
-        from selector.teachers.spec import TeacherSpec
 
+        given: dict[str, Any] = {
+            "pool": pool or None,
+            "teacher.name": teacher,
+            "teacher.weights": weights,
+            "teacher.allow_code": allow_code or None,
+            "execution.threads": threads,
+            "execution.batch_size": batch_size,
+            "execution.device": device,
+            "runtime": runtime,
+        }
+        overrides = {path: value for path, value in given.items() if value is not None}
+        chosen = load_config(
+            ScoreConfig,
+            config or {},
+            # A bench scores into a folder of its own, whatever the file says.
+            overrides=parse_assignments(assignments or [])
+            | overrides
+            | {"out": "", "execution.executor": "local"},
+        )
         with output.progress() as on_progress:
             result = run(
-                pool,
-                spec=ScoreSpec(
-                    teacher=TeacherSpec(name=teacher, weights=weights, allow_code=allow_code),
-                    runtime=runtime or "eager",
-                ),
+                chosen.pool,
+                spec=chosen.spec(),
                 out=out,
-                execution=ExecutionConfig(
-                    threads=threads, batch_size=batch_size, device=device, executor="local"
-                ),
+                execution=chosen.execution.to_config(),
                 features=features,
                 images=images,
                 rounds=rounds,
