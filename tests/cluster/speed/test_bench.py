@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster.cli.main import app
 from cluster.execution import ExecutionConfig
@@ -97,6 +98,23 @@ def test_a_regression_ends_with_3_and_is_named(
     assert code == 3
     slower = [one for one in capsys.readouterr().out.splitlines() if one.endswith("slower")]
     assert any("the engine" in line for line in slower)
+
+
+def test_a_file_of_score_says_what_to_run(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {
+        "pool": [str(home / "pool")],
+        "out": str(tmp_path / "never-made"),
+        "teacher": {"name": "he/resnet8", "weights": str(home / "teacher.safetensors")},
+        "execution": {"threads": 1, "batch_size": 8},
+    }
+    (tmp_path / "score.yaml").write_text(yaml.safe_dump(config))
+    words = ["bench", "--config", str(tmp_path / "score.yaml"), "--images", "64", "--rounds", "3"]
+    assert app([*words, "--json"], prog_name="coursepack", standalone_mode=False) in (0, None)
+    found = json.loads(capsys.readouterr().out)
+    assert found["workload"]["batch_size"] == 8
+    assert not (tmp_path / "never-made").exists()
 
 
 def test_other_machines_and_workloads_are_told_and_no_regression(made: BenchResult) -> None:
