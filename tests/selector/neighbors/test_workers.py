@@ -21,9 +21,11 @@ def test_an_error_reaches_the_caller_and_ends_the_threads() -> None:
             raise ValueError("three")
         return number
 
+    before = set(threading.enumerate())  # other tests may have left some
     with pytest.raises(ValueError, match="three"), workers(2) as pool:
         list(pool.map(fail, range(10)))
-    assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor")]
+    left = set(threading.enumerate()) - before
+    assert not [t for t in left if t.name.startswith("ThreadPoolExecutor")]
 
 
 def test_ranges_cover_everything_once() -> None:
