@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from selector.teachers.padding import pad_batch
 from selector.teachers.weights import file_name
 from shards import storage
 from shards.errors import UsageError
@@ -39,10 +40,7 @@ class BlackBox(nn.Module):
         fixed = self.input_shape[0]
         if fixed is None or fixed == len(x):
             return self._run(x)
-        parts = []
-        for part in x.split(fixed):
-            padded = torch.cat([part, part.new_zeros(fixed - len(part), *part.shape[1:])])
-            parts.append(self._run(padded)[: len(part)])
+        parts = [self._run(pad_batch(part, fixed))[: len(part)] for part in x.split(fixed)]
         return torch.cat(parts)
 
 

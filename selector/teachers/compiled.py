@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from selector.teachers.fixed_batch import FixedBatchRuntime
 from selector.teachers.load import Teacher
 from selector.teachers.runtime import Answer, inference_network
 from selector.teachers.taps import Tap
@@ -21,7 +22,7 @@ _SMALL = 64
 """Pixels a side up to which launches bound a GPU."""
 
 
-class CompiledRuntime:
+class CompiledRuntime(FixedBatchRuntime):
     """A compiled network. The first batch compiles it, in the thread that brings it.
 
     Raises:
@@ -31,9 +32,9 @@ class CompiledRuntime:
     def __init__(self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int) -> None:
         self._preprocessing = teacher.preprocessing
         self._device = torch.device(teacher.device)
-        self._batch_size = batch_size
         self.name = self.name_on(self._device.type)
-        network, self.stages = inference_network(teacher, taps)
+        network, stages = inference_network(teacher, taps)
+        super().__init__(stages, batch_size)
         self._network = network.to(memory_format=torch.channels_last)
         self._compiled: Callable[[Tensor], Any] | None = None
         self._lock = threading.Lock()
@@ -43,20 +44,12 @@ class CompiledRuntime:
         """What is recorded: the precision differs between devices."""
         return "compile-bf16" if device_type == "cuda" else "compile-fp32"
 
-    def answer(self, batch_NCHW: Tensor) -> Answer:
-        num = len(batch_NCHW)
-        batch_NCHW = batch_NCHW.to(self._device, non_blocking=True)
-        if num < self._batch_size:  # another shape would be compiled anew
-            padding = batch_NCHW.new_zeros(self._batch_size - num, *batch_NCHW.shape[1:])
-            batch_NCHW = torch.cat([batch_NCHW, padding])
-        output = self._run(batch_NCHW)
+    def _run(self, batch_NCHW: Tensor) -> Answer:
+        output = self._output(batch_NCHW.to(self._device, non_blocking=True))
         logits, features = output if self.stages else (output, None)
-        return Answer(logits[:num].float(), None if features is None else features[:num].float())
+        return Answer(logits.float(), None if features is None else features.float())
 
-    def __call__(self, batch_NCHW: Tensor) -> Tensor:
-        return self.answer(batch_NCHW).logits
-
-    def _run(self, batch_NCHW: Tensor) -> Any:
+    def _output(self, batch_NCHW: Tensor) -> Any:
         if self._compiled is None:
             with self._lock:
                 if self._compiled is None:
@@ -72,16 +65,15 @@ class CompiledRuntime:
             return compiled(batch_NCHW)
 
     def _compile(self) -> Callable[[Tensor], Any]:
-        import torch._inductor.config as inductor
-
         def from_pixels(pixels_NCHW: Tensor) -> Any:
             inputs = self._preprocessing.normalize(pixels_NCHW)
             return self._network(inputs.contiguous(memory_format=torch.channels_last))
 
-        cuda = self._device.type == "cuda"
-        small = self._preprocessing.input_size[1] <= _SMALL
-        inductor.freezing = not cuda
-        compiled: Callable[[Tensor], Any] = torch.compile(
-            from_pixels, mode="reduce-overhead" if cuda and small else "default", dynamic=False
-        )
+        compiled: Callable[[Tensor], Any]
+        if self._device.type == "cuda":
+            small = self._preprocessing.input_size[1] <= _SMALL
+            mode = "reduce-overhead" if small else "default"
+            compiled = torch.compile(from_pixels, mode=mode, dynamic=False)
+        else:
+            compiled = torch.compile(from_pixels, options={"freezing": True}, dynamic=False)
         return compiled

@@ -1,7 +1,6 @@
 """Runtimes outside of PyTorch: the network becomes an ONNX graph, pixels in, logits out.
 
-The graph has one batch size. A smaller batch is padded, so that the numbers of an image do not
-depend on how a pool was cut.
+The graph has one batch size, see `FixedBatchRuntime`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from selector.teachers.fixed_batch import FixedBatchRuntime
 from selector.teachers.load import Teacher
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.runtime import Answer, inference_network, made_up_pixels
@@ -36,37 +36,7 @@ class FromPixels(nn.Module):
         return self.network(self._preprocessing.normalize(pixels))
 
 
-class _Exported:
-    """What both share: a graph of one batch size, called with NumPy arrays."""
-
-    name: str
-
-    def __init__(self, stages: tuple[Stage, ...], batch_size: int) -> None:
-        self.stages = stages
-        self._batch_size = batch_size
-
-    def answer(self, batch_NCHW: Tensor) -> Answer:
-        num = len(batch_NCHW)
-        if num > self._batch_size:
-            parts = [self.answer(part) for part in batch_NCHW.split(self._batch_size)]
-            features = None
-            if self.stages:
-                features = torch.cat([p.features for p in parts if p.features is not None])
-            return Answer(torch.cat([part.logits for part in parts]), features)
-        if num < self._batch_size:
-            padding = batch_NCHW.new_zeros(self._batch_size - num, *batch_NCHW.shape[1:])
-            batch_NCHW = torch.cat([batch_NCHW, padding])
-        outputs = [torch.from_numpy(out)[:num] for out in self._run(batch_NCHW.contiguous())]
-        return Answer(outputs[0], outputs[1] if self.stages else None)
-
-    def __call__(self, batch_NCHW: Tensor) -> Tensor:
-        return self.answer(batch_NCHW).logits
-
-    def _run(self, batch_NCHW: Tensor) -> Sequence[Any]:
-        raise NotImplementedError
-
-
-class OnnxRuntime(_Exported):
+class OnnxRuntime(FixedBatchRuntime):
     """onnxruntime in float32, in the thread that calls it.
 
     Raises:
@@ -88,12 +58,12 @@ class OnnxRuntime(_Exported):
         )
         self._input = self._session.get_inputs()[0].name
 
-    def _run(self, batch_NCHW: Tensor) -> Sequence[Any]:
-        outputs: Sequence[Any] = self._session.run(None, {self._input: batch_NCHW.numpy()})
-        return outputs
+    def _run(self, batch_NCHW: Tensor) -> Answer:
+        pixels = batch_NCHW.contiguous().numpy()
+        return _as_answer(self._session.run(None, {self._input: pixels}))
 
 
-class OpenVinoRuntime(_Exported):
+class OpenVinoRuntime(FixedBatchRuntime):
     """OpenVINO in float32, with a stream for each caller.
 
     Raises:
@@ -122,12 +92,18 @@ class OpenVinoRuntime(_Exported):
         )
         self._callers = threading.local()
 
-    def _run(self, batch_NCHW: Tensor) -> Sequence[Any]:
+    def _run(self, batch_NCHW: Tensor) -> Answer:
         request = getattr(self._callers, "request", None)
         if request is None:
             request = self._callers.request = self._compiled.create_infer_request()
-        results = request.infer([batch_NCHW.numpy()], share_inputs=True)
-        return [results[port] for port in self._compiled.outputs]
+        results = request.infer([batch_NCHW.contiguous().numpy()], share_inputs=True)
+        return _as_answer([results[port] for port in self._compiled.outputs])
+
+
+def _as_answer(outputs: Sequence[Any]) -> Answer:
+    """Of the arrays that a graph of `to_onnx` gives."""
+    logits, *features = map(torch.from_numpy, outputs)
+    return Answer(logits, features[0] if features else None)
 
 
 def to_onnx(

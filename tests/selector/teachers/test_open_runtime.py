@@ -102,8 +102,10 @@ def test_the_compiled_network_answers_as_eager_does(tmp_path: Path) -> None:
     grey = images()[:, :1]
     with torch.inference_mode():
         found, few = runtime(grey), runtime(grey[:5])
+        many = runtime(torch.cat([grey, grey[:5]]))
     assert torch.allclose(found, EagerRuntime(teacher)(grey), rtol=1e-3, atol=1e-3)
     assert torch.equal(few, found[:5])
+    assert torch.equal(many, torch.cat([found, few]))
 
 
 @pytest.mark.gpu
