@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,10 +20,11 @@ from cluster.speed.workload import Workload
 from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
 from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward
-from selector.scoring.ring import Slot
+from selector.scoring.ring import Ring, Slot
 from selector.scoring.rows import RowBatch
 from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import ScoreTask
+from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.teachers.load import Teacher
 from selector.teachers.runtime import Runtime
@@ -94,14 +94,17 @@ class Bench:
             preprocessing=self.teacher.preprocessing,
         )
         jobs: list[Callable[[], object]] = []
-        self.decoded = []
         samples = self.workload.samples
-        for first in range(0, len(samples), self.batch_size):
-            slot = _slot(self.batch_size, self.teacher.preprocessing.input_size)
-            batch = samples[first : first + self.batch_size]
+        ring: Ring[DecodeTimes] = Ring(
+            num_slots=-(-len(samples) // self.batch_size),
+            batch_size=self.batch_size,
+            input_size=self.teacher.preprocessing.input_size,
+        )
+        self.decoded = list(ring)
+        for number, slot in enumerate(self.decoded):
+            batch = samples[number * self.batch_size : (number + 1) * self.batch_size]
             for sample in batch:
                 slot.rows.add(sample.entry)
-            self.decoded.append(slot)
             for row in range(0, len(batch), JOB_ROWS):
                 work = list(enumerate(batch))[row : row + JOB_ROWS]
                 jobs.append(partial(run_decode_job, slot, work, options))
@@ -157,12 +160,6 @@ class Bench:
         return Rate(self.workload.num_images / wall_s)
 
 
-def _slot(batch_size: int, input_size: tuple[int, int, int]) -> Slot[DecodeTimes]:
-    channels, height, width = input_size
-    memory = torch.zeros((batch_size, height, width, channels), dtype=torch.uint8)
-    return Slot(memory.permute(0, 3, 1, 2), memory.numpy())
-
-
 def _as_one_shard(batches: Sequence[RowBatch]) -> list[RowBatch]:
     """Number the rows on from 0: samples of several shards are written as those of one."""
     index = 0
@@ -175,37 +172,20 @@ def _as_one_shard(batches: Sequence[RowBatch]) -> list[RowBatch]:
 
 def _in_threads(jobs: Sequence[Callable[[], object]], threads: int) -> tuple[float, float]:
     """Seconds by the clock, and processor seconds of all threads, for all jobs."""
-    waiting = list(reversed(jobs))
-    seconds: list[float] = []
-    errors: list[BaseException] = []
-    start = threading.Barrier(threads + 1)
+    workers = Workers(threads, name="bench")
+    try:
+        begin = perf_counter()
+        done = [workers.submit(Urgency.DECODE, _processor_seconds, job) for job in jobs]
+        cpu_s = sum(one.result() for one in done)
+        return perf_counter() - begin, cpu_s
+    finally:
+        workers.close()
 
-    def work() -> None:
-        torch.set_num_threads(1)  # OpenMP counts its threads per calling thread
-        start.wait()
-        begin = thread_time()
-        try:
-            while waiting:
-                try:
-                    job = waiting.pop()
-                except IndexError:  # another thread took the last one
-                    break
-                job()
-        except BaseException as error:
-            errors.append(error)
-        seconds.append(thread_time() - begin)
 
-    crew = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
-    for thread in crew:
-        thread.start()
-    start.wait()
-    begin = perf_counter()
-    for thread in crew:
-        thread.join()
-    wall_s = perf_counter() - begin
-    if errors:
-        raise errors[0]
-    return wall_s, sum(seconds)
+def _processor_seconds(job: Callable[[], object]) -> float:
+    begin = thread_time()
+    job()
+    return thread_time() - begin
 
 
 def _forget_cached(file: Any) -> None:

@@ -23,8 +23,9 @@ from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import FeaturePlan, choose_taps, make_feature_plan
 from selector.scoring.shard_scorer import ShardScorer
 from selector.scoring.spec import ScoreSpec
-from selector.teachers.load import load_teacher
-from selector.teachers.open_runtime import open_runtime
+from selector.teachers.load import Teacher, load_teacher
+from selector.teachers.open_runtime import describe_runtime, open_runtime
+from selector.teachers.spec import RuntimeName
 from shards import atomic, storage
 from shards.errors import UsageError
 
@@ -107,14 +108,15 @@ def bench(
         say=lambda note: tell(Progress(0, rounds + 1, unit="rounds", note=note)),
     ).spec  # fmt: skip
     assert spec.runtime != "auto"
-    taps = choose_taps(FeatureSpec(), teacher) if features else ()
-    teacher = load_teacher(spec.teacher_spec, device=device)
-    runtime = open_runtime(spec.runtime, teacher, taps=taps, batch_size=batch_size, threads=threads)
-    plan: FeaturePlan | None = make_feature_plan(teacher, runtime, taps) if features else None
+    plan = _full_features(spec.runtime, teacher, device=device) if features else None
     engine = ShardScorer(spec, batch_size=batch_size, threads=threads, device=device, features=plan)
     with engine as scorer:
+        runtime = open_runtime(
+            spec.runtime, scorer.teacher,
+            taps=() if plan is None else plan.taps, batch_size=batch_size, threads=threads,
+        )  # fmt: skip
         limits, rate = measure(
-            Bench(workload, spec, teacher, runtime, plan, batch_size, threads),
+            Bench(workload, spec, scorer.teacher, runtime, plan, batch_size, threads),
             scorer,
             rounds=rounds,
             on_round=lambda done: tell(Progress(done, rounds + 1, unit="rounds")),
@@ -145,6 +147,13 @@ def bench(
     atomic.write_bytes(target, json.dumps(report.to_dict(), indent=1).encode() + b"\n")
     write_page(page, report, comparison)
     return BenchResult(report, target, page, comparison)
+
+
+def _full_features(name: RuntimeName, teacher: Teacher, *, device: str) -> FeaturePlan:
+    taps = choose_taps(FeatureSpec(), teacher)
+    return make_feature_plan(
+        teacher, describe_runtime(name, teacher, taps=taps, device=device), taps
+    )
 
 
 def _ignore(_: Progress) -> None:
