@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cluster.provenance import hardware, now, versions
+from cluster.provenance import commit, hardware, now, versions
 from selector.report.facts import Origin, RunFacts
 from selector.report.page import DrawnPanel, render
 from selector.report.panels.map import PANEL, draw_map
@@ -113,8 +112,7 @@ def main() -> None:
     parser.add_argument("--page", action="append", default=[], type=Path)
     parser.add_argument("--points", nargs="*", default=[50_000, 20_000, 5_000], type=int)
     arguments = parser.parse_args()
-    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    about = {"commit": git.stdout.strip(), "hardware": hardware(), "versions": versions()}
+    about = {"commit": commit(), "hardware": hardware(), "versions": versions()}
     for page in arguments.page:
         result = {"page": page.name, **measure(page.resolve())}
         print(json.dumps({"benchmark": "report_page", **result, "at": now(), **about}), flush=True)

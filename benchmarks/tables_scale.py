@@ -188,13 +188,9 @@ def peak_mb() -> int:
 
 def stamp() -> dict[str, Any]:
     """When, where and with what; `load` is how many processes the machine ran besides."""
-    from cluster.provenance import hardware, now, versions
+    from cluster.provenance import commit, hardware, now, versions
 
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False,
-        cwd=Path(__file__).parent,
-    ).stdout.strip()  # fmt: skip
-    about = {"at": now(), "commit": commit, "load": round(os.getloadavg()[0], 1)}
+    about = {"at": now(), "commit": commit(), "load": round(os.getloadavg()[0], 1)}
     return about | {"hardware": hardware(), "versions": versions()}
 
 

@@ -51,3 +51,12 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+
+
+def ignore(_: Progress) -> None:
+    """The progress callback of a caller that gave none."""
+
+
+def say_to(on_progress: OnProgress) -> Callable[[str], None]:
+    """Tells notes alone."""
+    return lambda note: on_progress(Progress(0, 0, note=note))

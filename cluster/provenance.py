@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import socket
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,19 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def commit() -> str | None:
+    """Of the code that ran, if it is a checkout; marked where it was changed since."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here, capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return head.stdout.strip() or None
 
 
 def hardware() -> dict[str, Any]:

@@ -18,7 +18,7 @@ import yaml
 from cluster.demo.data import digit_shares, write_class_names, write_digits, write_pool
 from cluster.demo.settings import DEMO, DemoSettings
 from cluster.demo.shell import Shell
-from cluster.progress import OnProgress, Progress
+from cluster.progress import OnProgress, Progress, ignore
 from shards.errors import UsageError
 
 TEACHER, STUDENT = "lenet/5", "lenet/5-half"
@@ -99,7 +99,7 @@ def run_demo(
     if home.exists() and not home.is_dir():
         raise UsageError(f"--out {out} is a file; give a folder")
     home.mkdir(parents=True, exist_ok=True)
-    report = on_progress or _ignore
+    report = on_progress or ignore
     total = 6 + seeds * (4 + len(ARMS))
     done = 0
 
@@ -138,10 +138,6 @@ def run_demo(
         commands=str(home / "commands.sh"),
         seconds=round(time.monotonic() - started, 1),
     )
-
-
-def _ignore(_: Progress) -> None:
-    """The progress callback of a caller that gave none."""
 
 
 def _write_data(home: Path, settings: DemoSettings, shell: Shell) -> None:

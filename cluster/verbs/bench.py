@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cluster.execution import ExecutionConfig, choose_device, make_plan
-from cluster.progress import OnProgress, Progress
-from cluster.provenance import hardware, now, versions
+from cluster.progress import OnProgress, Progress, ignore
+from cluster.provenance import commit, hardware, now, versions
 from cluster.runtime_choice import choose_runtime
 from cluster.speed.limits import Bench
 from cluster.speed.page import write_page
@@ -96,7 +94,7 @@ def bench(
     if rounds < 3:
         raise UsageError(f"rounds is {rounds}; expected at least 3, for an interval")
     before = None if against is None else read_report(against)
-    execution, tell = execution or ExecutionConfig(), on_progress or _ignore
+    execution, tell = execution or ExecutionConfig(), on_progress or ignore
     device = choose_device(execution)
     tell(Progress(0, rounds + 1, unit="rounds", note="reading the first images of the pool"))
     workload = read_workload(pool, num_images=images)
@@ -136,7 +134,7 @@ def bench(
         },
         limits=limits,
         engine=rate,
-        stamp={"at": now(), "hardware": hardware(), "versions": versions(), "commit": _commit()},
+        stamp={"at": now(), "hardware": hardware(), "versions": versions(), "commit": commit()},
         price_per_hour=price_per_hour,
     )
     comparison = None if before is None else compare(report, before)
@@ -154,20 +152,3 @@ def _full_features(name: RuntimeName, teacher: Teacher, *, device: str) -> Featu
     return make_feature_plan(
         teacher, describe_runtime(name, teacher, taps=taps, device=device), taps
     )
-
-
-def _ignore(_: Progress) -> None:
-    """The progress callback of a caller that gave none."""
-
-
-def _commit() -> str | None:
-    """Of the code that ran, if it is a checkout; marked where it was changed since."""
-    here = Path(__file__).parent
-    try:
-        head = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here, capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return head.stdout.strip() or None

@@ -22,7 +22,7 @@ from cluster.export_plan import locate
 from cluster.export_stage import AssembleTask, ExportStage, SpillTask
 from cluster.export_tasks import assemble_tasks, ordered, shard_name, spill_tasks
 from cluster.out_folder import refuse_no_folder
-from cluster.progress import OnProgress, Progress
+from cluster.progress import OnProgress, Progress, ignore
 from cluster.run_lock import RunLock
 from cluster.runs import read_config
 from selector.tables.layout import RunLayout
@@ -110,7 +110,7 @@ def export(
     def write_shards() -> ExportReport:
         stage = ExportStage(tuple(config["semantic"].get("image_ext") or IMAGE_EXTENSIONS))
         plan = make_plan(execution or ExecutionConfig(threads=1), device="cpu")
-        report = on_progress or _ignore
+        report = on_progress or ignore
         spilling = spill_tasks(parts, work)
         _run(stage, plan, spilling, report, begin=0.0, end=0.5)
         rows = ordered(parts, seed)
@@ -139,10 +139,6 @@ def export(
                 finished = write_shards()
         _remove_tree(work)
     return finished
-
-
-def _ignore(_: Progress) -> None:
-    """The progress callback of a caller that gave none."""
 
 
 def _identity(selection: pa.Table, parts: Sequence[pa.Table], seed: int, shard_size: int) -> str:

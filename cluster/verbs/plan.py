@@ -21,7 +21,7 @@ from cluster.forecast.probing import run_probes, temporary_run
 from cluster.forecast.record import Forecast, total_wall, write_forecast
 from cluster.forecast.work import find_work, part_sizes
 from cluster.metrics import STAGES, sum_counters
-from cluster.progress import OnProgress, Progress
+from cluster.progress import OnProgress, Progress, ignore, say_to
 from cluster.provenance import now
 from cluster.runtime_choice import choose_runtime
 from cluster.score_stage import ScoreStage
@@ -69,14 +69,14 @@ def plan(
             does not fit a GPU, not enough disk for the output; on Ray no `out`.
         CoursepackError: no shard could be probed.
     """
-    execution, tell = execution or ExecutionConfig(), on_progress or _ignore
+    execution, tell = execution or ExecutionConfig(), on_progress or ignore
     choose_device(execution)
     listing = storage.expand(list(pool))
     teacher = load_teacher(spec.teacher_spec)
     layout = RunLayout(out) if out is not None else None
     choice = choose_runtime(
         spec, teacher, layout, execution=asdict(execution),
-        say=lambda note: tell(Progress(0, 0, note=note)),
+        say=say_to(tell),
     )  # fmt: skip
     spec, device = choice.spec, choice.device
     work, stored = find_work(layout, listing, semantic_dict(spec, teacher, device=device))
@@ -131,10 +131,6 @@ def plan(
         _refuse_small_disk(layout, expected)
         write_forecast(layout, forecast)
     return forecast
-
-
-def _ignore(_: Progress) -> None:
-    """The progress callback of a caller that gave none."""
 
 
 def _refuse_small_disk(layout: RunLayout, expected: Estimate) -> None:

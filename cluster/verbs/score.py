@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from cluster.pool_manifest import (
     read_manifest,
     write_manifest,
 )
-from cluster.progress import OnProgress, Progress
+from cluster.progress import OnProgress, ignore, say_to
 from cluster.provenance import now
 from cluster.retry_failed import retry_tasks
 from cluster.run_lock import RunLock
@@ -105,11 +105,11 @@ def score(
     teacher = load_teacher(spec.teacher_spec)
     layout = RunLayout(out)
     _refuse_foreign_folder(layout)
-    tell = on_progress or _ignore
+    tell = on_progress or ignore
     with RunLock(layout.lock) as lock:
         wanted = patiently(lambda: _with_defaults(execution, layout, teacher))
         choice = patiently(
-            lambda: choose_runtime(spec, teacher, layout, execution=wanted, say=_say_to(tell))
+            lambda: choose_runtime(spec, teacher, layout, execution=wanted, say=say_to(tell))
         )
         spec = choice.spec
         run = patiently(
@@ -143,7 +143,7 @@ def score(
         )
         if features is not None:
             stage = prepare_features(
-                run, stage, plan, teacher, features, _present(state), say=_say_to(tell)
+                run, stage, plan, teacher, features, _present(state), say=say_to(tell)
             )
         name = features.name if features is not None else ""
         tally, started = Tally(), time.monotonic()
@@ -188,14 +188,6 @@ def _present(state: PoolState) -> list[ShardEntry]:
     """Shards that can be read."""
     absent = {entry.shard_id for entry in (*state.missing, *state.left_out)}
     return [entry for entry in state.manifest.entries if entry.shard_id not in absent]
-
-
-def _say_to(on_progress: OnProgress) -> Callable[[str], None]:
-    return lambda note: on_progress(Progress(0, 0, note=note))
-
-
-def _ignore(_: Progress) -> None:
-    """The progress callback of a caller that gave none."""
 
 
 def _with_defaults(
