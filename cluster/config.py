@@ -71,6 +71,19 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def overrides_of(assignments: Sequence[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command line says about a file's fields: its `--set`, and over them its options.
+
+    Args:
+        given: field path -> value; None = the option was not given.
+
+    Raises:
+        UsageError: as `parse_assignments`.
+    """
+    options = {path: value for path, value in given.items() if value is not None}
+    return parse_assignments(assignments or []) | options
+
+
 def _put(data: dict[str, Any], dotted: str, value: Any) -> FieldPath:
     """Set one field in place; return its path. Sections on the way are made where missing."""
     place: Any = data

@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.options import AllowCode, AsJson, Debug, Overrides, PoolOrConfig, Runtime, example
+from cluster.cli.options import (
+    AllowCode,
+    AsJson,
+    Debug,
+    Device,
+    Overrides,
+    PoolOrConfig,
+    Runtime,
+    ScoreFile,
+    Teacher,
+    Weights,
+    example,
+)
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -21,12 +33,8 @@ app = typer.Typer()
 )
 def bench(
     pool: PoolOrConfig = None,
-    teacher: Annotated[
-        str | None, typer.Option("--teacher", metavar="NAME", help="As for score.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="FILE", help="As for score.")
-    ] = None,
+    teacher: Teacher = None,
+    weights: Weights = None,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="DIR", help="Folder for bench.json and bench.html."),
@@ -50,18 +58,13 @@ def bench(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", metavar="N", min=1, help="As for score.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="cpu|cuda", help="As for score.")
-    ] = None,
+    device: Device = None,
     runtime: Runtime = None,
     price_per_hour: Annotated[
         float | None,
         typer.Option("--price-per-hour", metavar="X", min=0, help="Of what is measured."),
     ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="FILE", help="YAML file of score; options win over it."),
-    ] = None,
+    config: ScoreFile = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
@@ -75,7 +78,7 @@ def bench(
     With --against, the exit code is 3 if a rate fell by more than the noise of both reports.
     """
     with command("bench", as_json=as_json, debug=debug) as output:
-        from cluster.config import load_config, parse_assignments
+        from cluster.config import load_config, overrides_of
         from cluster.score_config import ScoreConfig
         from cluster.verbs.bench import bench as run
 
@@ -89,14 +92,11 @@ def bench(
             "execution.device": device,
             "runtime": runtime,
         }
-        overrides = {path: value for path, value in given.items() if value is not None}
         chosen = load_config(
             ScoreConfig,
             config or {},
             # A bench scores into a folder of its own, whatever the file says.
-            overrides=parse_assignments(assignments or [])
-            | overrides
-            | {"out": "", "execution.executor": "local"},
+            overrides=overrides_of(assignments, given | {"out": "", "execution.executor": "local"}),
         )
         with output.progress() as on_progress:
             result = run(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.duplicates import Features, Threads
-from cluster.cli.options import AsJson, Debug, Run, example
+from cluster.cli.options import AsJson, Debug, Run, TableName, example
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -25,9 +25,7 @@ def clusters(
     k: Annotated[int, typer.Option("--k", metavar="K", min=1, help="Clusters.")],
     features: Features = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of k-means.")] = 0,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="Name of the table, beside its id.")
-    ] = "",
+    name: TableName = "",
     threads: Threads = None,
     as_json: AsJson = False,
     debug: Debug = False,

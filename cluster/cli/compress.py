@@ -39,14 +39,11 @@ def compress(
     The same command continues what was stopped.
     """
     with command("compress", as_json=as_json, debug=debug, continues=True) as output:
-        from cluster.config import parse_assignments
+        from cluster.config import overrides_of
         from cluster.verbs.compress import compress as run
 
-        overrides = parse_assignments(assignments or [])
-        if out is not None:
-            overrides["out"] = out
-        if allow_code:
-            overrides["teacher.allow_code"] = True
+        given = {"out": out, "teacher.allow_code": allow_code or None}
+        overrides = overrides_of(assignments, given)
         with output.progress() as on_progress:
             result = run(config, overrides=overrides, on_progress=on_progress)
         for warning in result.warnings:

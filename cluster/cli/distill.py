@@ -39,14 +39,11 @@ def distill(
     The same command continues a training that was stopped.
     """
     with command("distill", as_json=as_json, debug=debug, continues=True) as output:
-        from cluster.config import parse_assignments
+        from cluster.config import overrides_of
         from cluster.verbs.distill import distill as run
 
-        overrides = parse_assignments(assignments or [])
-        if out is not None:
-            overrides["out"] = out
-        if allow_code:
-            overrides["teacher.allow_code"] = True
+        given = {"out": out, "teacher.allow_code": allow_code or None}
+        overrides = overrides_of(assignments, given)
         with output.progress() as on_progress:
             result = run(config, overrides=overrides, address=address, on_progress=on_progress)
         # Shards that break off: an earlier call may have told, but the figures still need it.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cluster.cli.options import AsJson, Debug, Run, example
+from cluster.cli.options import AsJson, Debug, Run, TableName, example
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -52,9 +52,7 @@ def duplicates(
     epsilon: Epsilon = None,
     radius: Radius = None,
     features: Features = None,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="Name of the table, beside its id.")
-    ] = "",
+    name: TableName = "",
     threads: Threads = None,
     as_json: AsJson = False,
     debug: Debug = False,

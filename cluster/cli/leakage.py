@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.duplicates import Features, Threads
-from cluster.cli.options import AsJson, Debug, Run, example
+from cluster.cli.options import AsJson, Debug, MovedWeights, Run, TableName, example
 from cluster.cli.output import command
 
 app = typer.Typer()
@@ -40,13 +40,8 @@ def leakage(
         int | None, typer.Option("--radius", metavar="BITS", help="As in duplicates.")
     ] = None,
     features: Features = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", metavar="FILE", help="The teacher's weights, if moved."),
-    ] = None,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="Name of the table, beside its id.")
-    ] = "",
+    weights: MovedWeights = None,
+    name: TableName = "",
     threads: Threads = None,
     as_json: AsJson = False,
     debug: Debug = False,

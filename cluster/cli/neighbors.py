@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from cluster.cli.duplicates import Features, Threads
-from cluster.cli.options import AsJson, Debug, Run, example
+from cluster.cli.options import AsJson, Debug, MovedWeights, Run, example
 from cluster.cli.output import command
 
 app = typer.Typer(help="Index over a run's features.", no_args_is_help=True)
@@ -90,10 +90,7 @@ def similar(
         Literal["features", "phash"], typer.Option("--by", help="What is compared.")
     ] = "features",
     features: Features = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", metavar="FILE", help="The teacher's weights, if moved."),
-    ] = None,
+    weights: MovedWeights = None,
     html: Annotated[
         str | None, typer.Option("--html", metavar="FILE", help="Write a page with thumbnails.")
     ] = None,

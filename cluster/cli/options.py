@@ -66,6 +66,45 @@ Actors = Annotated[
     ),
 ]
 
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher", metavar="NAME", help="Network, e.g. he/resnet20, timm/NAME, file:m.onnx."
+    ),
+]
+
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="FILE", help="Weights: .safetensors, .pt, .pth or .npz."),
+]
+
+MovedWeights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="FILE", help="The teacher's weights, if moved."),
+]
+
+WorkerThreads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", help="Threads per worker.")
+]
+
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", metavar="N", help="Images per forward pass.")
+]
+
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="cpu|cuda", help="Device; cuda where there is one."),
+]
+
+ScoreFile = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="YAML file of score; options win over it."),
+]
+
+TableName = Annotated[
+    str, typer.Option("--name", metavar="NAME", help="Name of the table, beside its id.")
+]
+
 Runtime = Annotated[
     Literal["auto", "eager", "compile", "onnxruntime", "openvino"] | None,
     typer.Option(

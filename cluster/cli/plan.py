@@ -12,11 +12,17 @@ from cluster.cli.options import (
     Address,
     AllowCode,
     AsJson,
+    BatchSize,
     Debug,
+    Device,
     ExecutorName,
     Overrides,
     PoolOrConfig,
     Runtime,
+    ScoreFile,
+    Teacher,
+    Weights,
+    WorkerThreads,
     example,
 )
 from cluster.cli.output import command
@@ -41,24 +47,14 @@ def plan(
         str | None,
         typer.Option("--out", metavar="RUN", help="Where score will write; keeps the forecast."),
     ] = None,
-    teacher: Annotated[
-        str | None, typer.Option("--teacher", metavar="NAME", help="As for score.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="FILE", help="As for score.")
-    ] = None,
+    teacher: Teacher = None,
+    weights: Weights = None,
     executor: ExecutorName = None,
     address: Address = None,
     actors: Actors = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", help="Threads per worker.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", help="Images per forward pass.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="cpu|cuda", help="As for score.")
-    ] = None,
+    threads: WorkerThreads = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
     seconds: Annotated[
         float,
         typer.Option("--seconds", metavar="S", min=0.1, help="How long each worker is probed."),
@@ -70,10 +66,7 @@ def plan(
         ),
     ] = None,
     runtime: Runtime = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="FILE", help="YAML file of score; options win over it."),
-    ] = None,
+    config: ScoreFile = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
@@ -86,7 +79,7 @@ def plan(
     Refuses what cannot work: no room for a worker, a batch too large for a GPU, a disk too small.
     """
     with command("plan", as_json=as_json, debug=debug) as output:
-        from cluster.config import load_config, parse_assignments
+        from cluster.config import load_config, overrides_of
         from cluster.score_config import ScoreConfig
         from cluster.verbs.plan import plan as run
 
@@ -104,8 +97,7 @@ def plan(
             "execution.device": device,
             "runtime": runtime,
         }
-        overrides = {path: value for path, value in given.items() if value is not None}
-        overrides = parse_assignments(assignments or []) | overrides
+        overrides = overrides_of(assignments, given)
         nowhere = out is None and config is None and "out" not in overrides
         chosen = load_config(
             ScoreConfig, config or {}, overrides={"out": "", **overrides} if nowhere else overrides

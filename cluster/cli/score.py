@@ -11,11 +11,17 @@ from cluster.cli.options import (
     Address,
     AllowCode,
     AsJson,
+    BatchSize,
     Debug,
+    Device,
     ExecutorName,
     Overrides,
     PoolOrConfig,
     Runtime,
+    ScoreFile,
+    Teacher,
+    Weights,
+    WorkerThreads,
     example,
 )
 from cluster.cli.output import command
@@ -35,16 +41,8 @@ def score(
         str | None,
         typer.Option("--out", metavar="RUN", help="Folder or URI of the run; made or continued."),
     ] = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            "--teacher", metavar="NAME", help="Network, e.g. he/resnet20, timm/NAME, file:m.onnx."
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", metavar="FILE", help="Weights: .safetensors, .pt, .pth or .npz."),
-    ] = None,
+    teacher: Teacher = None,
+    weights: Weights = None,
     class_names: Annotated[
         str | None,
         typer.Option("--class-names", metavar="FILE", help="Names of the classes, one a line."),
@@ -84,21 +82,11 @@ def score(
     executor: ExecutorName = None,
     address: Address = None,
     actors: Actors = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", help="Threads per worker.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", help="Images per forward pass.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", metavar="cpu|cuda", help="Device; cuda where there is one."),
-    ] = None,
+    threads: WorkerThreads = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
     runtime: Runtime = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="FILE", help="YAML file; options given here win over it."),
-    ] = None,
+    config: ScoreFile = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
@@ -111,7 +99,7 @@ def score(
     The same command continues a run that was stopped, and adds shards that are new in the pool.
     """
     with command("score", as_json=as_json, debug=debug, continues=True) as output:
-        from cluster.config import load_config, parse_assignments
+        from cluster.config import load_config, overrides_of
         from cluster.forecast.record import fact_lines
         from cluster.score_config import ScoreConfig
         from cluster.verbs.score import score as run
@@ -142,8 +130,7 @@ def score(
         chosen = load_config(
             ScoreConfig,
             config or {},
-            overrides=parse_assignments(assignments or [])
-            | {path: value for path, value in given.items() if value is not None},
+            overrides=overrides_of(assignments, given),
         )
         with output.progress() as on_progress:
             report = run(
