@@ -23,9 +23,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import torch
-from safetensors.torch import save_file
 
+from benchmarks.random_weights import write_random_weights
 from cluster.provenance import hardware, now, versions
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.features import KIND, FeaturePlan, choose_taps, make_feature_plan
@@ -36,7 +35,6 @@ from selector.tables.vectors import decode_vectors
 from selector.teachers.load import load_teacher
 from selector.teachers.runtime import EagerRuntime
 from selector.teachers.spec import TeacherSpec
-from selector.teachers.zoo import build_model
 from shards import storage
 from shards.manifest import ShardEntry
 from shards.reader import open_shard
@@ -113,10 +111,7 @@ def main() -> None:
     options = parser.parse_args()
     work = Path(options.work)
     work.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    model = build_model(options.teacher, num_classes=10)
-    weights = work / "random.safetensors"
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, weights)
+    weights = write_random_weights(work / "random.safetensors", options.teacher, num_classes=10)
     size = None
     if options.side:
         size = {"resize": options.side, "resize_mode": "squash", "crop": options.side}

@@ -21,6 +21,7 @@ on the CPU where there is no GPU: a check that everything runs.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import tempfile
@@ -30,9 +31,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from benchmarks.random_weights import write_random_weights
 from cluster.execution import ExecutionConfig
 from cluster.provenance import hardware, now, usable_cores, versions
 from cluster.speed.limits import Bench
@@ -85,15 +86,8 @@ def forms(model: nn.Module, device: str) -> Iterator[tuple[str, Callable[[Tensor
     if cuda:
         compiled: Callable[[Tensor], Tensor] = torch.compile(model, dynamic=False)
         yield "compiled, autocast bf16", autocast(compiled)
-        half = build_like(model).to(device, torch.bfloat16, memory_format=torch.channels_last)
+        half = copy.deepcopy(model).to(device, torch.bfloat16, memory_format=torch.channels_last)
         yield "eager, all bf16", lambda images: half(images.bfloat16()).float()
-
-
-def build_like(model: nn.Module) -> nn.Module:
-    """A copy in eval mode."""
-    import copy
-
-    return copy.deepcopy(model).eval()
 
 
 @torch.inference_mode()
@@ -177,11 +171,14 @@ def engine(
     )
     runtimes: list[RuntimeName] = ["eager"] if small else ["eager", "compile"]
     for teacher in teachers:
-        weights = random_weights(folder, teacher)
+        weights = folder / "teacher.safetensors"
+        write_random_weights(weights, teacher, num_classes=1000)
         for runtime in runtimes:
             result = bench(
                 [pool],
-                spec=ScoreSpec(teacher=TeacherSpec(name=teacher, weights=weights), runtime=runtime),
+                spec=ScoreSpec(
+                    teacher=TeacherSpec(name=teacher, weights=str(weights)), runtime=runtime
+                ),
                 execution=ExecutionConfig(executor="local", device=device),
                 images=images,
                 rounds=3 if small else 7,
@@ -222,13 +219,6 @@ def epoch(device: str, *, small: bool) -> Iterator[dict[str, Any]]:
         }
 
 
-def random_weights(folder: Path, name: str) -> str:
-    path = folder / f"{name.replace('/', '-')}.safetensors"
-    state = build_model(name, num_classes=1000).state_dict()
-    save_file({key: tensor.contiguous() for key, tensor in state.items()}, path)
-    return str(path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pool", required=True)
@@ -243,10 +233,11 @@ def main() -> None:
     images = 64 if options.small else options.images
     target = options.out.open("a") if options.out else sys.stdout
     with tempfile.TemporaryDirectory() as folder, target:
-        weights = random_weights(Path(folder), "torchvision/resnet18")
+        weights = Path(folder, "resnet18.safetensors")
+        write_random_weights(weights, "torchvision/resnet18", num_classes=1000)
         sources = [
             model_rates(device, small=options.small),
-            decode_rates(options.pool, images=images, weights=weights),
+            decode_rates(options.pool, images=images, weights=str(weights)),
             engine(options.pool, Path(folder), device, images=images, small=options.small),
             epoch(device, small=options.small),
         ]

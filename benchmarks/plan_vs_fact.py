@@ -31,12 +31,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from safetensors.torch import save_file
 
+from benchmarks.random_weights import write_random_weights
 from cluster.provenance import hardware, now, versions
-from selector.teachers.zoo import build_model
 
 COMMAND = str(Path(sys.executable).with_name("coursepack"))
 
@@ -98,11 +96,8 @@ CASES = (
 def weights_of(case: Case, data: Path, work: Path) -> Path:
     if case.weights:
         return next(data.glob(case.weights))
-    torch.manual_seed(0)
     path = work / f"{case.name}.safetensors"
-    model = build_model(case.teacher, num_classes=case.num_classes)
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
-    return path
+    return write_random_weights(path, case.teacher, num_classes=case.num_classes)
 
 
 def call(verb: str, *arguments: object) -> dict:

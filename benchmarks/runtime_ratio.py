@@ -20,18 +20,19 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import save_file
-from scipy.stats import binom, spearmanr
+from scipy.stats import spearmanr
 from torch import Tensor
 
+from benchmarks.random_weights import write_random_weights
 from cluster.provenance import hardware, now, versions
+from cluster.speed.figures import median_interval
 from selector.scoring.shard_scorer import ShardScorer
 from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import ScoreTask
@@ -41,29 +42,8 @@ from selector.teachers.open_runtime import RUNTIMES, open_runtime, why_not
 from selector.teachers.probe_runtimes import CANDIDATES, probe_runtimes
 from selector.teachers.runtime import made_up_pixels
 from selector.teachers.spec import RuntimeName, TeacherSpec
-from selector.teachers.zoo import build_model
 from shards import storage
 from shards.manifest import ShardEntry
-
-
-def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
-    """The narrowest symmetric pair of order statistics that holds the median so surely.
-
-    Fewer than six values hold no 95 % interval: then it is the smallest and the largest.
-    """
-    ordered, num = sorted(values), len(values)
-    inner = 0
-    while inner + 1 < num / 2 and 2 * binom.cdf(inner + 1, num, 0.5) <= 1 - confidence:
-        inner += 1
-    return ordered[inner], ordered[num - 1 - inner]
-
-
-def write_random_weights(path: Path, teacher: str) -> Path:
-    """What `build_model` starts from, as a file."""
-    torch.manual_seed(0)
-    state = build_model(teacher, num_classes=10).state_dict()
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
-    return path
 
 
 def score_once(scorer: ShardScorer, shard: ShardEntry, images: int, run: str) -> float:
@@ -78,7 +58,9 @@ def compare(
     teacher: str, name: RuntimeName, shard: ShardEntry, options: argparse.Namespace, work: Path
 ) -> dict[str, object]:
     """All pairs of one teacher and one runtime."""
-    weights = write_random_weights(work / f"{teacher.replace('/', '-')}.safetensors", teacher)
+    weights = write_random_weights(
+        work / f"{teacher.replace('/', '-')}.safetensors", teacher, num_classes=10
+    )
     spec = TeacherSpec(name=teacher, weights=str(weights))
     runs = {one: str(work / f"{teacher.replace('/', '-')}-{one}") for one in ("eager", name)}
     scorers: dict[str, ShardScorer] = {}
@@ -160,7 +142,9 @@ def main() -> None:
     shard = ShardEntry(0, info.uri, info.num_bytes, info.etag)
     with tempfile.TemporaryDirectory() as folder:
         for teacher in options.teachers:
-            weights = write_random_weights(Path(folder) / "probed.safetensors", teacher)
+            weights = write_random_weights(
+                Path(folder) / "probed.safetensors", teacher, num_classes=10
+            )
             loaded = load_teacher(TeacherSpec(name=teacher, weights=str(weights)))
             probed = probe_runtimes(loaded, device="cpu", batch_size=64, seconds=2.0)
             line = {

@@ -28,7 +28,7 @@ def serve(connection: Connection, board: Board) -> None:
     expected_code, stage = connection.recv()
     try:
         check_code(expected_code, node=socket.gethostname())
-        worker = pickle.loads(stage).open()
+        worker = pickle.loads(stage).open()  # bytes of the driver that started this process
         if isinstance(worker, Reporting):
             worker.report_to(board)
     except Exception as error:  # whatever it is, the driver must hear of it

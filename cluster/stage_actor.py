@@ -46,7 +46,7 @@ class StageActor:
     def open(self) -> tuple[str, Any]:
         try:
             check_code(self._code, node=socket.gethostname())
-            self._worker = pickle.loads(self._stage).open()
+            self._worker = pickle.loads(self._stage).open()  # bytes of the driver of this actor
             if isinstance(self._worker, Reporting):
                 self._worker.report_to(self._board)
         except Exception as error:  # whatever it is, the driver must hear of it

@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from benchmarks.peers.job import BATCH_SIZE, Job, finish, load, scores, stock_transform, write
+from benchmarks.peers.job import BATCH_SIZE, Job, load, score_batches, stock_transform
 
 
 class WithPaths(ImageFolder):
@@ -25,16 +25,7 @@ def main() -> None:
     model = load(job)
     dataset = WithPaths(job.folder, transform=stock_transform(job.side))
     loader = DataLoader(dataset, batch_size=BATCH_SIZE, num_workers=job.cores)
-    keys: list[str] = []
-    labels: list[int] = []
-    values: list[float] = []
-    for images, names in loader:
-        found = scores(model, images)
-        keys += names
-        labels += found[0].tolist()
-        values += found[1].tolist()
-    write(f"{job.out}/scores.parquet", keys, labels, values)
-    finish(len(keys))
+    score_batches(model, loader, job)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from safetensors.torch import load_file
@@ -117,15 +120,22 @@ def scores(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     return best.indices, -best.values
 
 
+def score_batches(model: nn.Module, batches: Iterable[tuple[Any, Sequence[str]]], job: Job) -> None:
+    """Score (images, keys) as a loader brings them, write the rows, tell how many there were."""
+    keys: list[str] = []
+    labels: list[int] = []
+    values: list[float] = []
+    for images, names in batches:
+        found = scores(model, torch.as_tensor(images))
+        keys += names
+        labels += found[0].tolist()
+        values += found[1].tolist()
+    rows = pa.table({"key": keys, "pseudo_label": labels, "noise_value": values})
+    Path(job.out).mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, f"{job.out}/scores.parquet")
+    finish(len(keys))
+
+
 def finish(images: int) -> None:
     """The last line of a contestant's process."""
     print(json.dumps({"images": images}))
-
-
-def write(path: str, keys: list[str], labels: list[int], values: list[float]) -> None:
-    """The rows as Parquet."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({"key": keys, "pseudo_label": labels, "noise_value": values}), path)

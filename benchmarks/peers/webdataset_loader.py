@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 import webdataset as wds
 
-from benchmarks.peers.job import BATCH_SIZE, Job, finish, load, scores, stock_transform, write
+from benchmarks.peers.job import BATCH_SIZE, Job, load, score_batches, stock_transform
 
 
 def main() -> None:
@@ -19,16 +18,7 @@ def main() -> None:
         .batched(BATCH_SIZE)
     )
     loader = wds.WebLoader(dataset, batch_size=None, num_workers=job.cores)
-    keys: list[str] = []
-    labels: list[int] = []
-    values: list[float] = []
-    for images, names in loader:
-        found = scores(model, torch.as_tensor(images))
-        keys += names
-        labels += found[0].tolist()
-        values += found[1].tolist()
-    write(f"{job.out}/scores.parquet", keys, labels, values)
-    finish(len(keys))
+    score_batches(model, loader, job)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distiller.losses.logits import check_labels
 from distiller.losses.reduction import weighted_mean
 
 
@@ -39,11 +40,7 @@ def hard_cross_entropy(
         ValueError: shapes do not fit.
         IndexError: a label outside [0, C).
     """
-    if student_logits_NC.ndim != 2 or labels_N.shape != student_logits_NC.shape[:1]:
-        raise ValueError(
-            f"student logits {tuple(student_logits_NC.shape)} and labels "
-            f"{tuple(labels_N.shape)}: expected (N, C) and (N,)"
-        )
+    check_labels(student_logits_NC, labels_N)
     precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
     values_N = F.cross_entropy(
         student_logits_NC.to(precision),
@@ -71,11 +68,7 @@ def known_label_cross_entropy(
         ValueError: shapes do not fit.
         IndexError: a label of C or more.
     """
-    if student_logits_NC.ndim != 2 or labels_N.shape != student_logits_NC.shape[:1]:
-        raise ValueError(
-            f"student logits {tuple(student_logits_NC.shape)} and labels "
-            f"{tuple(labels_N.shape)}: expected (N, C) and (N,)"
-        )
+    check_labels(student_logits_NC, labels_N)
     precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
     values_N = F.cross_entropy(
         student_logits_NC.to(precision), labels_N, reduction="none", ignore_index=-1

@@ -5,10 +5,10 @@ Legend: N = images in the batch, C = classes. All logits are unnormalised log-pr
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distiller.losses.logits import softened
 from distiller.losses.reduction import weighted_mean
 
 
@@ -49,18 +49,11 @@ def kd_values(
 
     Arguments and errors are those of `kd_loss`, which is the mean of this.
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature is {temperature}, expected more than 0")
-    if student_logits_NC.ndim != 2 or student_logits_NC.shape != teacher_logits_NC.shape:
-        raise ValueError(
-            f"student logits {tuple(student_logits_NC.shape)} and teacher logits "
-            f"{tuple(teacher_logits_NC.shape)}: expected the same (N, C) for both"
-        )
-    # Half precision has too few bits for a divergence that ends near 0.
-    precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
-    student_log_p_NC = F.log_softmax(student_logits_NC.to(precision) / temperature, dim=1)
-    teacher_log_p_NC = F.log_softmax(teacher_logits_NC.detach().to(precision) / temperature, dim=1)
+    student_NC, teacher_NC = softened(student_logits_NC, teacher_logits_NC, temperature=temperature)
     divergence_N = F.kl_div(
-        student_log_p_NC, teacher_log_p_NC, reduction="none", log_target=True
+        F.log_softmax(student_NC, dim=1),
+        F.log_softmax(teacher_NC, dim=1),
+        reduction="none",
+        log_target=True,
     ).sum(dim=1)
     return temperature**2 * divergence_N

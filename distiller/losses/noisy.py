@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distiller.losses.logits import check_labels
 from distiller.losses.reduction import weighted_mean
 
 
@@ -51,11 +52,7 @@ def noisy_cross_entropy(
         ValueError: shapes do not fit.
         IndexError: a label outside [0, C).
     """
-    if student_logits_NC.ndim != 2 or labels_N.shape != student_logits_NC.shape[:1]:
-        raise ValueError(
-            f"student logits {tuple(student_logits_NC.shape)} and labels "
-            f"{tuple(labels_N.shape)}: expected (N, C) and (N,)"
-        )
+    check_labels(student_logits_NC, labels_N)
     num_classes = student_logits_NC.shape[1]
     if transition_CC.shape != (num_classes, num_classes):
         raise ValueError(

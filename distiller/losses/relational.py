@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distiller.losses.logits import softened
 from distiller.losses.reduction import weighted_mean
 
 _EPS = 1e-8
@@ -65,17 +66,8 @@ def intra_class_loss(
 def _softened(
     student_logits_NC: Tensor, teacher_logits_NC: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    if temperature <= 0:
-        raise ValueError(f"temperature is {temperature}, expected more than 0")
-    if student_logits_NC.ndim != 2 or student_logits_NC.shape != teacher_logits_NC.shape:
-        raise ValueError(
-            f"student logits {tuple(student_logits_NC.shape)} and teacher logits "
-            f"{tuple(teacher_logits_NC.shape)}: expected the same (N, C) for both"
-        )
-    precision = torch.promote_types(student_logits_NC.dtype, torch.float32)
-    student_NC = F.softmax(student_logits_NC.to(precision) / temperature, dim=1)
-    teacher_NC = F.softmax(teacher_logits_NC.detach().to(precision) / temperature, dim=1)
-    return student_NC, teacher_NC
+    student_NC, teacher_NC = softened(student_logits_NC, teacher_logits_NC, temperature=temperature)
+    return F.softmax(student_NC, dim=1), F.softmax(teacher_NC, dim=1)
 
 
 def _correlation(a: Tensor, b: Tensor, masses: Tensor, *, dim: int) -> Tensor:
