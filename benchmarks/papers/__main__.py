@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--budget-minutes", type=float)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     table, track = TABLES[options.table], TRACKS[options.track]
     options.work.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,7 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     titles: dict[str, str] = {}
     kept = not options.validate and options.track != "tiny"
-    results = RESULTS if kept else options.work / "results.jsonl"
+    results = options.results if kept else options.work / "results.jsonl"
     for row in run_table(
         table,
         track,

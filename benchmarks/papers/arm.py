@@ -69,7 +69,7 @@ def fill(value: Any, numbers: Mapping[str, Any]) -> Any:
 
 
 def arm_hash(arm: Arm, settings: Mapping[str, Any]) -> str:
-    """Names a result: 12 hex digits over the arm and the track's settings, titles apart."""
-    content = {**asdict(arm), "title": "", "settings": settings}
+    """Names a result: 12 hex digits over what decides it, whatever a table calls the arm."""
+    content = {**asdict(arm), "name": "", "title": "", "settings": settings}
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -18,7 +18,12 @@ TABLE = Table(
     (
         Arm("base", "DFND with a quota per class", recipe=QUOTA),
         Arm("no_quota", "one global cut instead", recipe=LOWEST),
-        Arm("kd_alone", "KD alone, no Q", recipe=QUOTA, objective={"kind": "kd"}),
+        Arm(
+            "kd_alone",
+            "KD alone, no Q",
+            recipe=QUOTA,
+            objective={"kind": "kd", "temperature": 4.0},
+        ),
         Arm(
             "standardised",
             "logits standardised",

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
+
 from benchmarks.papers.arm import Arm, Table, arm_hash, fill
 from benchmarks.papers.track import Places, Track
-from cluster import distill, export, score, select
+from cluster import distill, export, query, score, select
 from cluster.execution import ExecutionConfig
 from cluster.provenance import hardware, now, versions
 from distiller.recipes import merge
@@ -57,9 +59,28 @@ def run_table(
     for seed in range(seeds):  # all arms of a seed first: an interrupted run is a fair table
         for arm in arms:
             name = arm_hash(arm, settings)
-            if (name, seed) not in filed:
+            row = {
+                "table": table.name,
+                "track": track.name,
+                "arm": arm.name,
+                "title": arm.title,
+                "setting": track.title,
+                "hash": name,
+                "seed": seed,
+                "measured": measured,
+                "steps": training["steps"],
+                "samples_seen": training["steps"] * training["batch_size"],
+            }
+            same = [one for one in filed if (one["hash"], one["seed"]) == (name, seed)]
+            of_arm = [one for one in same if (one["table"], one["arm"]) == (table.name, arm.name)]
+            if of_arm:
+                yield of_arm[0]
+                continue
+            if same:  # an arm of another table is this one: filed under both, run once
+                row = {**same[0], **row}
+            else:
                 begin = time.monotonic()
-                result = _run_arm(
+                row |= _run_arm(
                     arm,
                     seed,
                     track,
@@ -69,33 +90,19 @@ def run_table(
                     threads=threads,
                     filed_as=name,
                 )
-                filed[name, seed] = {
-                    "table": table.name,
-                    "track": track.name,
-                    "arm": arm.name,
-                    "title": arm.title,
-                    "setting": track.title,
-                    "hash": name,
-                    "seed": seed,
-                    "measured": measured,
-                    "steps": training["steps"],
-                    "samples_seen": training["steps"] * training["batch_size"],
-                    **result,
-                    "seconds": round(time.monotonic() - begin, 1),
-                    "at": now(),
-                    "hardware": hardware(),
-                    "versions": versions(),
-                }
-                with results.open("a") as file:
-                    file.write(json.dumps(filed[name, seed]) + "\n")
-            yield filed[name, seed]
+                seconds = round(time.monotonic() - begin, 1)
+                row |= {"seconds": seconds, "at": now()}
+                row |= {"hardware": hardware(), "versions": versions()}
+            filed.append(row)
+            with results.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            yield row
 
 
-def _filed(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
+def _filed(results: Path) -> list[dict[str, Any]]:
     if not results.exists():
-        return {}
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
-    return {(row["hash"], row["seed"]): row for row in rows}
+        return []
+    return [json.loads(line) for line in results.read_text().splitlines()]
 
 
 def _run_arm(
@@ -109,7 +116,7 @@ def _run_arm(
     threads: int,
     filed_as: str,
 ) -> dict[str, Any]:
-    train, num_images = _images(arm, seed, track, places, work)
+    train, num_images, class_counts = _images(arm, seed, track, places, work)
     objective = dict(arm.objective)
     if objective["kind"] == "noisy" and objective["transition"].get("init", "").startswith("pool"):
         objective["transition"] = {**objective["transition"], "pool": [places.pool]}
@@ -142,11 +149,13 @@ def _run_arm(
     confusion = Path(config["out"]) / "confusion.json"
     return {
         "images": num_images,
+        "class_counts": class_counts,
         "top1": round(100 * card["metrics"]["top1"], 2),
         "per_class": json.loads(confusion.read_text())["per_class_accuracy"],
         "agreement": card["metrics"].get("agreement"),
         "teacher_top1": card["metrics"].get("teacher_top1"),
         "ece": card["metrics"]["ece"],
+        "transition": _transition(Path(config["out"]) / "transition.safetensors"),
         "train_images_per_s": card["metrics"]["train_images_per_s"],
     }
 
@@ -158,14 +167,27 @@ def _preprocessing(teacher: dict[str, Any]) -> dict[str, Any]:
     return default_preprocessing(teacher["name"]).to_dict()
 
 
+def _transition(path: Path) -> dict[str, list[list[float]]] | None:
+    """Q before and after training, to four digits; None for an objective without one."""
+    if not path.exists():
+        return None
+    return {
+        name: [[round(value, 4) for value in row] for row in matrix.tolist()]
+        for name, matrix in load_file(path).items()
+    }
+
+
 def _images(
     arm: Arm, seed: int, track: Track, places: Places, work: Path
-) -> tuple[str, int | None]:
-    """Shards to train on, and how many images they hold (None = all there are)."""
+) -> tuple[str, int | None, list[int] | None]:
+    """Shards to train on, how many images they hold (None = all there are) and of which classes.
+
+    The classes are the teacher's, and counted for selections alone.
+    """
     if arm.images == "real":
-        return places.real, None
+        return places.real, None, None
     if arm.images == "pool":
-        return places.pool, None
+        return places.pool, None, None
     num = int(track.num_selected * arm.share)
     numbers = {"n": num, "per_class": num // track.num_classes, "seed": seed}
     run = _scored(places, work)
@@ -173,7 +195,13 @@ def _images(
     selection = select(run, recipe=fill(arm.recipe, numbers), name=name, overwrite=True)
     out = str(work / "selected" / name)
     export(run, selection=name, out=out)
-    return out, selection.num_rows
+    found = query(
+        run,
+        f'SELECT pseudo_label, count(*) AS num FROM scores JOIN "selection_{name}" '
+        "USING (row_id) GROUP BY pseudo_label",
+    )
+    counts = dict(zip(found["pseudo_label"].to_pylist(), found["num"].to_pylist(), strict=True))
+    return out, selection.num_rows, [counts.get(label, 0) for label in range(track.num_classes)]
 
 
 def _scored(places: Places, work: Path) -> str:

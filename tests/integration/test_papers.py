@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ pytest.importorskip("mlxtend", reason="needs the demo extra: pip install 'course
 def test_a_table_runs_and_is_not_run_twice(tmp_path: Path) -> None:
     table, track, results = TABLES["dfnd"], TRACKS["tiny"], tmp_path / "results.jsonl"
 
-    def rows() -> list[dict[str, object]]:
+    def rows() -> list[dict[str, Any]]:
         arms = ("real_labels", "random", "dfnd_quota")
         return list(
             run_table(table, track, work=tmp_path, seeds=1, results=results, only=arms, steps=10)
@@ -29,12 +30,30 @@ def test_a_table_runs_and_is_not_run_twice(tmp_path: Path) -> None:
     first = rows()
     assert [row["arm"] for row in first] == ["real_labels", "random", "dfnd_quota"]
     assert [row["images"] for row in first] == [None, 1000, 1000]
-    assert all(0 <= row["top1"] <= 100 for row in first)  # type: ignore[operator]
+    assert all(0 <= row["top1"] <= 100 for row in first)
     assert first[2]["teacher_top1"] == first[1]["teacher_top1"]
+    assert [row["class_counts"] is None for row in first] == [True, False, False]
+    assert all(sum(row["class_counts"]) == 1000 for row in first[1:])
+    assert first[0]["transition"] is None
+    assert set(first[2]["transition"]) == {"start", "end"}
     filed = results.read_text()
     assert [json.loads(line)["hash"] for line in filed.splitlines()] == [r["hash"] for r in first]
     assert rows() == first
     assert results.read_text() == filed
+    base = TABLES["options"].arms[:1]  # the same arm under another name is not trained again
+    again = list(
+        run_table(
+            TABLES["options"],
+            track,
+            work=tmp_path,
+            seeds=1,
+            results=results,
+            only=(base[0].name,),
+            steps=10,
+        )
+    )
+    assert again == [{**first[2], "table": "options", "arm": "base", "title": base[0].title}]
+    assert len(results.read_text().splitlines()) == 4
 
 
 @pytest.mark.parametrize("name", TABLES)
