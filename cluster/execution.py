@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 from cluster.dispatch import Outcome, dispatch
 from cluster.leases import LeasePolicy
-from cluster.local_executor import InlinePool, ProcessPool
+from cluster.local_executor import InlinePool, ProcessPool, Standby
 from cluster.provenance import usable_cores
 from cluster.stage import Stage, Task
 from cluster.worker_pool import WorkerPool
@@ -153,13 +154,19 @@ def _leases(config: ExecutionConfig) -> LeasePolicy:
 
 
 @contextmanager
-def worker_pool(plan: Plan, stage: Stage) -> Iterator[WorkerPool]:
-    """The pool of `plan.executor`, closed on leaving, whatever happened."""
+def worker_pool(
+    plan: Plan, stage: Stage, *, standby: Standby | None = None
+) -> Iterator[WorkerPool]:
+    """The pool of `plan.executor`, closed on leaving, whatever happened.
+
+    Args:
+        standby: Local workers that were started in advance.
+    """
     pool: WorkerPool
     if plan.executor == "inline":
         pool = InlinePool(stage)
     elif plan.executor == "local":
-        pool = ProcessPool(stage, threads=plan.threads, devices=_devices(plan))
+        pool = ProcessPool(stage, threads=plan.threads, devices=_devices(plan), standby=standby)
     else:
         from cluster.ray_executor import ActorResources, RayPool, connect
 
@@ -171,6 +178,38 @@ def worker_pool(plan: Plan, stage: Stage) -> Iterator[WorkerPool]:
         yield pool
     finally:
         pool.close()
+
+
+PRELOAD = "selector.scoring.shard_scorer"
+"""What a worker that is to score spends its first seconds on."""
+
+MOST_STANDBY = 8
+"""A machine with more workers than these has runs too long for their start to matter."""
+
+
+@contextmanager
+def standby_workers(config: ExecutionConfig, *, is_new: bool) -> Iterator[Standby | None]:
+    """Local workers for a run to come, started before this process loads torch itself.
+
+    None on Ray, in this process, where there may be a GPU (which of them a worker gets is not
+    known yet), and for a run that is continued: it may have nothing left to do.
+    """
+    is_local = not config.on_ray and config.executor in (None, "local")
+    on_cpu = config.device == "cpu" or (config.device is None and not _may_have_gpu())
+    if not (is_new and is_local and on_cpu):
+        yield None
+        return
+    plan = make_plan(config, device="cpu")
+    standby = Standby(min(plan.actors, MOST_STANDBY), threads=plan.threads, preload=PRELOAD)
+    try:
+        yield standby
+    finally:
+        standby.close()
+
+
+def _may_have_gpu() -> bool:
+    """Whether a driver of NVIDIA or AMD is loaded; torch, who knows, takes seconds to import."""
+    return os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd")
 
 
 def run_tasks(pool: WorkerPool, tasks: Iterable[Task], plan: Plan) -> Iterator[Outcome]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
@@ -25,6 +26,46 @@ _BURIAL_S = 10.0
 """A killed process that hangs in its file system is left to it after this long."""
 
 
+@dataclass(frozen=True)
+class WorkerProcess:
+    """A process that runs `cluster.local_worker`, and the two ways to it."""
+
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    board: Board
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Environment of a worker whose maths libraries use `threads` threads."""
+    return os.environ | {
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        # What the driver can import, and from where, the worker can: stages are found by name.
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+    }
+
+
+def start_process(environment: Mapping[str, str], *, preload: str = "") -> WorkerProcess:
+    """Start a worker, which waits for its stage.
+
+    Args:
+        preload: module that it imports while it waits.
+    """
+    ours, theirs = Pipe()
+    board, descriptor = nameless_board()
+    # -P: a folder called cluster in the working directory is not ours.
+    program = [sys.executable, "-P", "-m", "cluster.local_worker"]
+    process = subprocess.Popen(
+        [*program, str(theirs.fileno()), str(descriptor), preload],
+        pass_fds=[theirs.fileno(), descriptor],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=2,  # standard output belongs to the driver's result, progress goes beside it
+    )
+    theirs.close()
+    os.close(descriptor)
+    return WorkerProcess(process, ours, board)
+
+
 class ProcessPool:
     """A `WorkerPool` of local processes (see `cluster.local_worker`).
 
@@ -33,17 +74,17 @@ class ProcessPool:
         threads: Threads that a worker's maths libraries may use; set in its environment before
             anything is imported, because several of them read it only then.
         devices: GPUs to spread the processes over; each sees one of them. 0 = CPU.
+        standby: Processes that were started in advance; taken first, where they fit.
     """
 
-    def __init__(self, stage: Stage, *, threads: int, devices: int = 0) -> None:
+    def __init__(
+        self, stage: Stage, *, threads: int, devices: int = 0, standby: Standby | None = None
+    ) -> None:
         self._stage = pickle.dumps(stage)
         self._code = code_fingerprint()
-        self._environment = os.environ | {
-            **dict.fromkeys(THREAD_VARIABLES, str(threads)),
-            # What the driver can import, and from where, the worker can: stages are found by name.
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        }
+        self._environment = worker_environment(threads)
         self._devices = devices
+        self._standby = standby
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._connections: dict[int, Connection] = {}
         self._boards: dict[int, Board] = {}
@@ -51,24 +92,14 @@ class ProcessPool:
         self._next = 0
 
     def start(self) -> int:
-        ours, theirs = Pipe()
-        board, descriptor = nameless_board()
         number, self._next = self._next, self._next + 1
-        # -P: a folder called cluster in the working directory is not ours.
-        program = [sys.executable, "-P", "-m", "cluster.local_worker"]
-        process = subprocess.Popen(
-            [*program, str(theirs.fileno()), str(descriptor)],
-            pass_fds=[theirs.fileno(), descriptor],
-            env=self._environment | self._device_of(number),
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # standard output belongs to the driver's result, progress goes beside it
-        )
-        theirs.close()
-        os.close(descriptor)
-        self._processes[number], self._connections[number] = process, ours
-        self._boards[number], self._numbers[ours] = board, number
+        environment = self._environment | self._device_of(number)
+        waiting = None if self._standby is None else self._standby.take(environment)
+        worker = waiting or start_process(environment)
+        self._processes[number], self._connections[number] = worker.process, worker.connection
+        self._boards[number], self._numbers[worker.connection] = worker.board, number
         with contextlib.suppress(ConnectionError):  # already dead: `wait` will see it
-            ours.send((self._code, self._stage))
+            worker.connection.send((self._code, self._stage))
         return number
 
     def submit(self, worker: int, task: Task) -> None:
@@ -142,6 +173,47 @@ def as_event(worker: int, kind: str, content: Any) -> PoolEvent:
         return Done(worker, content)
     assert isinstance(content, Failure)
     return CannotOpen(worker, content) if kind == "cannot open" else Raised(worker, content)
+
+
+class Standby:
+    """Workers started before anybody knows their stage, which load what any of them needs.
+
+    A worker spends most of its first seconds importing torch, and so does the driver. Side by side
+    this takes the time of one.
+
+    Args:
+        count: how many.
+        threads: as of the pool that will take them.
+        preload: module that they import.
+    """
+
+    def __init__(self, count: int, *, threads: int, preload: str) -> None:
+        self._environment = worker_environment(threads)
+        self._waiting = [start_process(self._environment, preload=preload) for _ in range(count)]
+
+    def take(self, environment: Mapping[str, str]) -> WorkerProcess | None:
+        """One that lives and was started in the same environment, if there is any."""
+        if environment != self._environment:
+            return None
+        while self._waiting:
+            worker = self._waiting.pop()
+            if worker.process.poll() is None:
+                return worker
+            _end(worker)
+        return None
+
+    def close(self) -> None:
+        """End those that nobody took."""
+        while self._waiting:
+            _end(self._waiting.pop())
+
+
+def _end(worker: WorkerProcess) -> None:
+    worker.process.kill()
+    worker.connection.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs inside the kernel: left there
+        worker.process.wait(_BURIAL_S)
+    worker.board.close()
 
 
 class InlinePool:

@@ -1,18 +1,21 @@
-"""The program a local worker process runs: `python -m cluster.local_worker PIPE BOARD`.
+"""The program a local worker process runs: `python -m cluster.local_worker PIPE BOARD MODULE`.
 
-Both are descriptors of open files. It is started as a plain program, not forked and not through the
+The first two are descriptors of open files; the module is imported before the stage arrives, unless
+it is "". The program is started as a plain program, not forked and not through the
 caller's `__main__`, so that scripts and notebooks need no guard and no thread of the driver is
 copied half alive.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
 import socket
 import sys
 import threading
+from importlib import import_module
 from multiprocessing.connection import Connection
 
 from cluster.board import Board, board_at
@@ -23,8 +26,11 @@ from cluster.stage import Reporting
 _BEAT_EVERY_S = 0.5
 
 
-def serve(connection: Connection, board: Board) -> None:
+def serve(connection: Connection, board: Board, *, preload: str = "") -> None:
     """Open the stage that arrives first, then answer each task with its result or failure."""
+    if preload:
+        with contextlib.suppress(ImportError):  # whoever needs it says so, and why
+            import_module(preload)
     expected_code, stage = connection.recv()
     try:
         check_code(expected_code, node=socket.gethostname())
@@ -60,7 +66,7 @@ def main() -> None:
     board.sign()
     threading.Thread(target=_live, args=(os.getppid(), board), daemon=True).start()
     try:
-        serve(connection, board)
+        serve(connection, board, preload=sys.argv[3])
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(1)  # the driver has closed its end
 

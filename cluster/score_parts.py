@@ -10,6 +10,7 @@ from cluster.dispatch import Finished, Outcome, Quarantined, Standing
 from cluster.execution import Plan, run_tasks, worker_pool
 from cluster.failure_budget import check_images, check_parts
 from cluster.in_flight import InFlight
+from cluster.local_executor import Standby
 from cluster.patience import patiently
 from cluster.pool_manifest import PoolState
 from cluster.progress import OnProgress, Progress, RunFacts
@@ -33,6 +34,7 @@ def run_parts(
     budget: BadBudget,
     lock: RunLock,
     warnings: Sequence[str],
+    standby: Standby | None = None,
 ) -> None:
     """Do the tasks; `tally` counts them.
 
@@ -53,7 +55,7 @@ def run_parts(
     news = InFlight(run.layout, epoch=lock.epoch)
     standing: Standing | None = None
     try:
-        with worker_pool(plan, stage) as pool:
+        with worker_pool(plan, stage, standby=standby) as pool:
             for outcome in run_tasks(pool, tasks, plan):
                 note = tally.add(outcome)
                 _keep(outcome, run, held)

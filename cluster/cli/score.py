@@ -100,9 +100,11 @@ def score(
     """
     with command("score", as_json=as_json, debug=debug, continues=True) as output:
         from cluster.config import load_config, overrides_of
+        from cluster.execution import standby_workers
         from cluster.forecast.record import fact_lines
         from cluster.score_config import ScoreConfig
-        from cluster.verbs.score import score as run
+        from selector.tables.layout import RunLayout
+        from shards import storage
 
         if config is None and not assignments:
             _require({"POOL": pool, "--out": out, "--teacher": teacher})
@@ -132,16 +134,24 @@ def score(
             config or {},
             overrides=overrides_of(assignments, given),
         )
-        with output.progress() as on_progress:
+        execution = chosen.execution.to_config()
+        is_new = chosen.runtime != "auto" and not storage.exists(RunLayout(chosen.out).config)
+        with (
+            standby_workers(execution, is_new=is_new) as standby,
+            output.progress() as on_progress,
+        ):
+            from cluster.verbs.score import score as run  # torch; the workers load it too by now
+
             report = run(
                 chosen.pool,
                 spec=chosen.spec(),
                 out=chosen.out,
-                execution=chosen.execution.to_config(),
+                execution=execution,
                 max_bad=chosen.max_bad,
                 retry_failed=retry_failed,
                 features=chosen.features,
                 on_progress=on_progress,
+                standby=standby,
             )
         for warning in report.warnings:
             output.say(f"warning: {warning}")

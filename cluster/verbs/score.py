@@ -24,6 +24,7 @@ from cluster.feature_pass import (
 )
 from cluster.feature_report import feature_warnings, lagging_features, report_features
 from cluster.ledger import short_hash
+from cluster.local_executor import Standby
 from cluster.metric_export import exported
 from cluster.metrics import Throughput, throughput
 from cluster.out_folder import refuse_no_folder
@@ -72,6 +73,7 @@ def score(
     features: FeatureSpec | None = None,
     retry_failed: bool = False,
     on_progress: OnProgress | None = None,
+    standby: Standby | None = None,
 ) -> ScoreReport:
     """Score every image of `pool` with a teacher and write the facts to the run `out`.
 
@@ -89,6 +91,7 @@ def score(
         retry_failed: Do failed rows of finished parts again, and nothing else of them; what
             changes becomes a new version of the part.
         on_progress: Called now and then from this thread.
+        standby: Workers that were started in advance (`cluster.execution.standby_workers`).
 
     Raises:
         UsageError: wrong weights, another configuration than the run's, no shards.
@@ -161,7 +164,7 @@ def score(
             with exported(tell, layout, on_ray=plan.executor == "ray") as watched:
                 run_parts(
                     run, stage, plan, state, tasks, tally, watched,
-                    budget=budget, lock=lock, warnings=warnings,
+                    budget=budget, lock=lock, warnings=warnings, standby=standby,
                 )  # fmt: skip
         except BaseException:
             # Whatever ended the loop, what is done is readable, if that can still be written.

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cluster.execution import ExecutionConfig, choose_device, make_plan
+from cluster.execution import (
+    MOST_STANDBY,
+    ExecutionConfig,
+    choose_device,
+    make_plan,
+    standby_workers,
+)
 from shards.errors import UsageError
 
 
@@ -40,3 +46,24 @@ def test_a_gpu_that_is_not_here_may_be_elsewhere_in_the_cluster() -> None:
     assert choose_device(ExecutionConfig(device="cuda", address="auto")) == "cuda"
     with pytest.raises(UsageError, match="sees no GPU here"):
         choose_device(ExecutionConfig(device="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("config", "is_new", "expected"),
+    [
+        (ExecutionConfig(device="cpu", actors=2, threads=1), True, 2),
+        (ExecutionConfig(device="cpu", actors=99, threads=1), True, MOST_STANDBY),
+        (ExecutionConfig(device="cpu", actors=2, threads=1), False, 0),
+        (ExecutionConfig(device="cuda", actors=2), True, 0),
+        (ExecutionConfig(executor="inline"), True, 0),
+        (ExecutionConfig(address="auto"), True, 0),
+    ],
+)
+def test_workers_stand_by_for_a_new_run_on_the_cores_of_this_machine(
+    config: ExecutionConfig, is_new: bool, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.execution.PRELOAD", "")  # eight times torch takes its time
+    with standby_workers(config, is_new=is_new) as standby:
+        processes = [] if standby is None else [one.process for one in standby._waiting]
+    assert len(processes) == expected
+    assert all(process.poll() is not None for process in processes)

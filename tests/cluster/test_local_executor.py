@@ -19,7 +19,7 @@ from cluster.dispatch import (
     RunAborted,
     dispatch,
 )
-from cluster.local_executor import InlinePool, ProcessPool
+from cluster.local_executor import InlinePool, ProcessPool, Standby
 from cluster.stage import Stage
 from tests.support.stages import ToyStage, ToyTask, folder_results
 
@@ -145,3 +145,39 @@ def test_a_worker_with_other_code_does_not_open(
     with pytest.raises(RunAborted, match="is not the driver's") as caught:
         run(ToyStage(), [ToyTask("a", str(tmp_path))])
     assert caught.value.exit_code == 2
+
+
+def test_a_pool_takes_waiting_workers_first_and_those_that_nobody_took_are_ended(
+    tmp_path: Path,
+) -> None:
+    standby = Standby(3, threads=1, preload="shards.decode")
+    dead, *waiting = [worker.process for worker in reversed(standby._waiting)]
+    dead.kill()  # the next in line; a new process has to stand in for nobody
+    dead.wait()
+    pool = ProcessPool(ToyStage(), threads=1, standby=standby)
+    try:
+        tasks = [ToyTask(name, str(tmp_path)) for name in "abcd"]
+        outcomes = list(dispatch(pool, tasks, workers=1))
+        assert names(outcomes, Finished) == set("abcd") == set(folder_results(tmp_path))
+        assert list(pool._processes.values()) == [waiting[0]]
+        other = ProcessPool(ToyStage(), threads=2, standby=standby)
+        other.start()  # its libraries would use another number of threads
+        assert waiting[1] not in other._processes.values()
+        other.close()
+    finally:
+        pool.close()
+        standby.close()
+    assert all(process.poll() is not None for process in waiting)
+
+
+def test_a_module_that_is_not_there_leaves_the_complaint_to_whoever_needs_it(
+    tmp_path: Path,
+) -> None:
+    standby = Standby(1, threads=1, preload="no_such_module")
+    pool = ProcessPool(ToyStage(), threads=1, standby=standby)
+    try:
+        outcomes = list(dispatch(pool, [ToyTask("a", str(tmp_path))], workers=1))
+        assert names(outcomes, Finished) == {"a"}
+    finally:
+        pool.close()
+        standby.close()
