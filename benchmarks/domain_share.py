@@ -34,6 +34,19 @@ ON_DOMAIN = {
 }
 """Synsets of the pool that are a class of CIFAR-10; it has no airplane, deer or horse."""
 
+CIFAR10_NAMES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+
+def class_of_synset() -> dict[str, int]:
+    """Synset -> number of its CIFAR-10 class, for those that have one."""
+    return {
+        synset: CIFAR10_NAMES.index(name)
+        for name, synsets in ON_DOMAIN.items()
+        for synset in synsets.split()
+    }
+
 
 def true_synsets(layout: RunLayout) -> dict[int, str]:
     """row_id -> synset, from the samples' .json members."""

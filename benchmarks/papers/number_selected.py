@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.papers.arm import Arm, Table
-from benchmarks.papers.dfnd import QUOTA, RANDOM
+from benchmarks.papers.best import QUOTA
+from benchmarks.papers.pu import RANDOM
 
 SHARES = (0.1, 0.25, 0.5, 1.0, 2.0)
 """Of the track's usual number."""

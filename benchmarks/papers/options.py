@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.papers.arm import NOISY, Arm, Table
-from benchmarks.papers.dfnd import LOWEST, QUOTA
+from benchmarks.papers.best import KD, PATIENT, QUOTA, views
+from benchmarks.papers.dfnd import LOWEST
 
 
 def match(**options: Any) -> dict[str, Any]:
@@ -22,7 +23,7 @@ TABLE = Table(
             "kd_alone",
             "KD alone, no Q",
             recipe=QUOTA,
-            objective={"kind": "kd", "temperature": 4.0},
+            objective=KD,
         ),
         Arm(
             "standardised",
@@ -41,13 +42,19 @@ TABLE = Table(
             "mixup",
             "mixup of half the images",
             recipe=QUOTA,
-            changes={"augment": {"crop_padding": 4, "flip": True, "mix": {"mixup": 0.5}}},
+            changes=views(crop=None, mixup=0.5),
+        ),
+        Arm(
+            "cutmix",
+            "CutMix of half the images",
+            recipe=QUOTA,
+            changes=views(crop=None, cutmix=0.5),
         ),
         Arm(
             "resized_crop",
             "random resized crop instead of crop",
             recipe=QUOTA,
-            changes={"augment": {"resized_crop": {"scale": [0.5, 1.0]}, "flip": True}},
+            changes=views(),
         ),
         Arm("average", "weight average", recipe=QUOTA, changes={"average": {"decay": 0.99}}),
         Arm(
@@ -62,6 +69,30 @@ TABLE = Table(
             "8 replayed views in place of fresh ones",
             recipe=QUOTA,
             changes={"targets": {"views": 8, "folder": "{store}"}},
+        ),
+        Arm(
+            "deduplicated",
+            "pool without duplicates and near-copies of test images",
+            recipe={
+                "steps": [
+                    {"exclude": {"duplicates": "perceptual"}},
+                    {"exclude": {"duplicates": "{leakage}"}},
+                    *QUOTA["steps"],
+                ]
+            },
+            facts={
+                "duplicates": {"grade": "perceptual"},
+                "leakage": {"grades": ["exact", "perceptual"]},
+            },
+        ),
+        # The last two see more samples than the others: not for a comparison at equal cost.
+        Arm("longer", "twice the steps", recipe=QUOTA, changes={"steps": "{steps_x2}"}),
+        Arm(
+            "patient",
+            "KD alone, crops and mixup, three times the steps",
+            recipe=QUOTA,
+            objective=KD,
+            changes={**PATIENT, "steps": "{steps_x3}"},
         ),
     ),
 )

@@ -10,14 +10,12 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from benchmarks.papers.arm import Arm, Table, arm_hash, fill
+from benchmarks.papers.arm import Arm, Table, arm_hash, fill, of_track
+from benchmarks.papers.images import Images, describe, images_of
 from benchmarks.papers.track import Places, Track
-from cluster import distill, export, query, score, select
-from cluster.execution import ExecutionConfig
+from cluster import distill
 from cluster.provenance import hardware, now, versions
 from distiller.recipes import merge
-from selector.scoring.spec import ScoreSpec
-from selector.teachers.spec import TeacherSpec
 
 TEACHER_SETTINGS = ("name", "num_classes")
 
@@ -55,7 +53,7 @@ def run_table(
         "measured": measured,
     }
     filed = _filed(results)
-    arms = [arm for arm in table.arms if not only or arm.name in only]
+    arms = [of_track(arm, track.true_share) for arm in table.arms if not only or arm.name in only]
     for seed in range(seeds):  # all arms of a seed first: an interrupted run is a fair table
         for arm in arms:
             name = arm_hash(arm, settings)
@@ -68,8 +66,6 @@ def run_table(
                 "hash": name,
                 "seed": seed,
                 "measured": measured,
-                "steps": training["steps"],
-                "samples_seen": training["steps"] * training["batch_size"],
             }
             same = [one for one in filed if (one["hash"], one["seed"]) == (name, seed)]
             of_arm = [one for one in same if (one["table"], one["arm"]) == (table.name, arm.name)]
@@ -116,40 +112,19 @@ def _run_arm(
     threads: int,
     filed_as: str,
 ) -> dict[str, Any]:
-    train, num_images, class_counts = _images(arm, seed, track, places, work)
-    objective = dict(arm.objective)
-    if objective["kind"] == "noisy" and objective["transition"].get("init", "").startswith("pool"):
-        objective["transition"] = {**objective["transition"], "pool": [places.pool]}
-    supervised = objective["kind"] == "supervised"
-    places_of = {"store": f"{work}/targets/{arm.name}", "usual_n": track.num_selected}
-    changes = dict(fill(arm.changes, places_of))
-    augment = {**changes.pop("augment", training["augment"])}
-    augment["flip"] = training["augment"].get("flip", False)  # a mirrored digit is none
-    config = merge(
-        {
-            "student": {"name": track.student}
-            | ({"num_classes": track.num_classes} if supervised else {}),
-            "data": {"train": [train], "eval": [places.test]},
-            "objective": objective,
-            **training,
-            "eval_every": 10**9,
-            "seed": seed,
-            "threads": threads,
-            "device": "cpu",
-            "out": str(work / "students" / f"{arm.name}-{filed_as}-{seed}"),
-        },
-        changes,
-    )
-    config["augment"] = augment
-    if supervised:
-        config["student"]["preprocessing"] = _preprocessing(places.teacher)
-    else:
-        config["teacher"] = places.teacher
+    images = images_of(arm, seed, track, places, work)
+    config = _config(arm, images, track, places, work=work, training=training)
+    config |= {
+        "seed": seed,
+        "threads": threads,
+        "out": str(work / "students" / f"{arm.name}-{filed_as}-{seed}"),
+    }
     card = distill(config).card
     confusion = Path(config["out"]) / "confusion.json"
     return {
-        "images": num_images,
-        "class_counts": class_counts,
+        "steps": config["steps"],
+        "samples_seen": config["steps"] * config["batch_size"],
+        **describe(images),
         "top1": round(100 * card["metrics"]["top1"], 2),
         "per_class": json.loads(confusion.read_text())["per_class_accuracy"],
         "agreement": card["metrics"].get("agreement"),
@@ -158,6 +133,50 @@ def _run_arm(
         "transition": _transition(Path(config["out"]) / "transition.safetensors"),
         "train_images_per_s": card["metrics"]["train_images_per_s"],
     }
+
+
+def _config(
+    arm: Arm,
+    images: Images,
+    track: Track,
+    places: Places,
+    *,
+    work: Path,
+    training: dict[str, Any],
+) -> dict[str, Any]:
+    """The distill config of an arm: the track's training under the arm's changes."""
+    objective = dict(arm.objective)
+    if objective["kind"] == "noisy" and objective["transition"].get("init", "").startswith("pool"):
+        objective["transition"] = {**objective["transition"], "pool": [places.pool]}
+    supervised = objective["kind"] == "supervised"
+    numbers = {
+        "store": f"{work}/targets/{arm.name}",
+        "usual_n": track.num_selected,
+        "steps_x2": 2 * training["steps"],
+        "steps_x3": 3 * training["steps"],
+    }
+    changes = dict(fill(arm.changes, numbers))
+    augment = {**changes.pop("augment", training["augment"])}
+    augment["flip"] = training["augment"].get("flip", False)  # a mirrored digit is none
+    few = {} if images.labelled is None else {"labelled": [images.labelled]}
+    config = merge(
+        {
+            "student": {"name": track.student}
+            | ({"num_classes": track.num_classes} if supervised else {}),
+            "data": {"train": [images.train], "eval": [places.test], **few},
+            "objective": objective,
+            **training,
+            "eval_every": 10**9,
+            "device": places.device,
+        },
+        changes,
+    )
+    config["augment"] = augment
+    if supervised:
+        config["student"]["preprocessing"] = _preprocessing(places.teacher)
+    else:
+        config["teacher"] = places.teacher
+    return config
 
 
 def _preprocessing(teacher: dict[str, Any]) -> dict[str, Any]:
@@ -175,42 +194,3 @@ def _transition(path: Path) -> dict[str, list[list[float]]] | None:
         name: [[round(value, 4) for value in row] for row in matrix.tolist()]
         for name, matrix in load_file(path).items()
     }
-
-
-def _images(
-    arm: Arm, seed: int, track: Track, places: Places, work: Path
-) -> tuple[str, int | None, list[int] | None]:
-    """Shards to train on, how many images they hold (None = all there are) and of which classes.
-
-    The classes are the teacher's, and counted for selections alone.
-    """
-    if arm.images == "real":
-        return places.real, None, None
-    if arm.images == "pool":
-        return places.pool, None, None
-    num = int(track.num_selected * arm.share)
-    numbers = {"n": num, "per_class": num // track.num_classes, "seed": seed}
-    run = _scored(places, work)
-    name = f"{arm.name}-{seed}" if arm.needs_seeded_selection else arm.name
-    selection = select(run, recipe=fill(arm.recipe, numbers), name=name, overwrite=True)
-    out = str(work / "selected" / name)
-    export(run, selection=name, out=out)
-    found = query(
-        run,
-        f'SELECT pseudo_label, count(*) AS num FROM scores JOIN "selection_{name}" '
-        "USING (row_id) GROUP BY pseudo_label",
-    )
-    counts = dict(zip(found["pseudo_label"].to_pylist(), found["num"].to_pylist(), strict=True))
-    return out, selection.num_rows, [counts.get(label, 0) for label in range(track.num_classes)]
-
-
-def _scored(places: Places, work: Path) -> str:
-    run = str(work / "run")
-    spec = ScoreSpec(teacher=TeacherSpec(**places.teacher))
-    score(
-        [places.pool],
-        spec=spec,
-        out=run,
-        execution=ExecutionConfig(actors=1, threads=1, device="cpu"),
-    )
-    return run

@@ -19,12 +19,23 @@ TINY_POOL = DemoSettings(num_glyphs=3_000, glyphs_per_shard=1_000)
 
 @dataclass(frozen=True)
 class Places:
-    """What a track made ready: shards of the pool, of real images, of the test set; the teacher."""
+    """What a track made ready.
+
+    Attributes:
+        pool, real, test: shards; the real and the test images are labelled.
+        teacher: fields of a TeacherSpec.
+        truth: how `coursepack truth` reads what the pool's images are, for the arms that are
+            allowed to know; None where the pool does not say.
+        device, threads: for scoring and training.
+    """
 
     pool: str
     real: str
     test: str
     teacher: dict[str, Any]
+    truth: dict[str, Any] | None = None
+    device: str = "cpu"
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Track:
         num_selected: images of a selection, and of the real sets.
         num_classes: of the teacher.
         training: fields of the distill config that all arms share; equal samples seen.
+        true_share: of the pool, that is of the teacher's classes: the prior of PU fits that are
+            given one. None where nobody knows: it is estimated.
     """
 
     name: str
@@ -47,6 +60,7 @@ class Track:
     num_selected: int
     num_classes: int
     training: dict[str, Any]
+    true_share: float | None = None
 
 
 def prepare_tiny(work: Path, measured: str) -> Places:
@@ -84,12 +98,14 @@ def prepare_tiny(work: Path, measured: str) -> Places:
         real=str(work / "digits-train"),
         test=str(work / "digits-test"),
         teacher={"name": "lenet/5", "weights": str(teacher.student_weights), "num_classes": 10},
+        truth={"member": "json", "field": "character", "mapping": {str(k): k for k in range(10)}},
     )
 
 
 def prepare_small(work: Path, measured: str) -> Places:
     """CIFAR-10 and the wild pool of COURSEPACK_DATA; 10,000 real images, 1,000 a class."""
     from benchmarks.cifar_data import data_folder, load_cifar, write_cifar
+    from benchmarks.domain_share import class_of_synset
 
     real = load_cifar("train").per_class(1_000, seed=0)
     weights = data_folder() / "weights" / "resnet20_cifar10.npz"
@@ -98,6 +114,7 @@ def prepare_small(work: Path, measured: str) -> Places:
         real=write_cifar(work / "real", real, prefix="train"),
         test=write_cifar(work / measured, load_cifar(measured), prefix=measured),
         teacher={"name": "he/resnet20", "weights": str(weights), "num_classes": 10},
+        truth={"member": "json", "field": "synset", "mapping": class_of_synset()},
     )
 
 
@@ -118,6 +135,7 @@ TRACKS: dict[str, Track] = {
             "steps": 60,
             "batch_size": 64,
         },
+        true_share=0.1,
     ),
     "small": Track(
         name="small",
@@ -133,5 +151,6 @@ TRACKS: dict[str, Track] = {
             "steps": 1_500,
             "batch_size": 128,
         },
+        true_share=0.115,
     ),
 }

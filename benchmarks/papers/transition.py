@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.papers.arm import NOISY, Arm, Table
-from benchmarks.papers.dfnd import QUOTA
+from benchmarks.papers.best import QUOTA
 
 
 def noisy(**transition: Any) -> dict[str, Any]:
