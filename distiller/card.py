@@ -109,6 +109,7 @@ def build_card(
             "eval": None if config.data.eval is None else list(config.data.eval),
             "breaks": [*train.index.breaks, *(evaluation.index.breaks if evaluation else ())],
         },
+        "hints": None if session.hints is None else session.hints.facts(),
         "class_weights": None if session.robust is None else session.robust.facts(),
         "metrics": dict(metrics),
         "steps": config.steps,

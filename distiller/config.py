@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from distiller.augment import AffineOptions, AugmentOptions
 from distiller.average import AverageOptions
 from distiller.data_options import DataOptions
+from distiller.hint_options import HintOptions
 from distiller.objective_options import (
     KdOptions,
     NoisyOptions,
@@ -69,6 +70,9 @@ class DistillConfig(Options):
 
     objective: ObjectiveOptions
     """What is minimised; `kind` is kd, pseudo_label, noisy, robust or supervised."""
+
+    hints: HintOptions | None = None
+    """Feature hints, added to the objective; null = only outputs are compared."""
 
     augment: AugmentOptions = AugmentOptions()
     """Random views of the training images; teacher and student see the same one."""
@@ -129,6 +133,11 @@ class DistillConfig(Options):
     """CPU threads of the model and of decoding; null = as many as torch takes by itself. Results
     are bit-equal only for the same number."""
 
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether the loss needs the teacher's answers, be it logits or features."""
+        return needs_teacher(self.objective) or self.hints is not None
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in_recipe(cls, data: Any) -> Any:
@@ -178,7 +187,7 @@ class DistillConfig(Options):
     def _reselection_is_possible(self) -> DistillConfig:
         if self.reselect is None:
             return self
-        if not needs_teacher(self.objective):
+        if not self.asks_teacher:
             raise ValueError("reselect is given, but the objective asks no teacher; leave it out")
         if self.data.labelled is not None:
             raise ValueError(
@@ -189,7 +198,15 @@ class DistillConfig(Options):
 
     @model_validator(mode="after")
     def _targets_have_a_teacher(self) -> DistillConfig:
-        if self.targets is not None and not needs_teacher(self.objective):
+        if self.targets is None:
+            return self
+        if self.hints is not None:
+            raise ValueError(
+                "hints are given beside targets, but a store of targets holds the teacher's logits "
+                "and not its features: leave targets out, so that the teacher is asked at every "
+                "step, or hints"
+            )
+        if not self.asks_teacher:
             raise ValueError("targets are given, but the objective asks no teacher; leave them out")
         return self
 
@@ -198,6 +215,8 @@ class DistillConfig(Options):
         if self.teacher is None:
             if needs_teacher(self.objective):
                 raise ValueError(f"objective {self.objective.kind!r} needs a teacher")
+            if self.hints is not None:
+                raise ValueError("hints need a teacher; give one, or leave hints out")
             if self.student.num_classes is None:
                 raise ValueError("without a teacher, student.num_classes has to be given")
         elif self.student.preprocessing is not None:
@@ -279,6 +298,7 @@ _FIELD_NAMES = sorted(
             RobustOptions,
             SupervisedOptions,
             TransitionOptions,
+            HintOptions,
             AugmentOptions,
             AffineOptions,
             OptimizerOptions,

@@ -5,6 +5,7 @@ Legend: N = images in the batch, C = classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -40,10 +41,14 @@ class LossParts:
     parts: dict[str, Tensor]
     """Unweighted scalars without gradient, by name: label_ce, pseudo_label_ce, noisy_ce, those of
     `distiller.matching`, robust_kd (with the weights that won), class_kd (with the nominal
-    ones)."""
+    ones), those of `distiller.hints`."""
 
     figures: dict[str, Tensor] = field(default_factory=dict)
     """Further scalars for the log, which are no losses."""
+
+    def plus(self, loss: Tensor, parts: Mapping[str, Tensor]) -> LossParts:
+        """With one more loss, already weighted, and its unweighted parts."""
+        return LossParts(self.total + loss, {**self.parts, **parts}, self.figures)
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,7 @@ class Objective:
         label_ce = known_label_cross_entropy(
             student_logits_NC, _given(labels_N, "labels"), weights_N=weights_N
         )
-        parts = {**loss.parts, "label_ce": label_ce.detach()}
-        return LossParts(loss.total + self.label_weight * label_ce, parts, loss.figures)
+        return loss.plus(self.label_weight * label_ce, {"label_ce": label_ce.detach()})
 
     def _robust(
         self,

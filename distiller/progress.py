@@ -75,6 +75,7 @@ def checkpoint_state(
         "student": session.student.state_dict(),
         "average": None if session.average is None else session.average.state_dict(),
         "optimizer": session.optimizer.state_dict(),
+        "hints": None if session.hints is None else session.hints.state_dict(),
         "transition": None if transition is None else transition.state_dict(),
         "robust": None if session.robust is None else session.robust.state(),
         "reselection": None if session.reselection is None else session.reselection.state(),
@@ -94,6 +95,8 @@ def restore(session: Session, state: Mapping[str, Any]) -> Progress:
         if session.average is not None:
             session.average.load_state_dict(state["average"])
         session.optimizer.load_state_dict(state["optimizer"])
+        if session.hints is not None:
+            session.hints.load_state_dict(state["hints"])
         if session.reselection is not None:
             session.reselection.restore(state["reselection"])
         if transition is not None:

@@ -29,6 +29,8 @@ class Purpose(IntEnum):
     """Order of the labelled images where they are mixed in at a share of their own."""
     VIEWS = 7
     """The views whose targets are kept in a store."""
+    HINTS = 8
+    """Initial weights of the regressors of feature hints."""
 
 
 def numpy_generator(seed: int, purpose: Purpose, position: int = 0) -> np.random.Generator:

@@ -17,6 +17,8 @@ from distiller.average import start_average
 from distiller.config import DistillConfig
 from distiller.data.image_batch import each_once
 from distiller.data.in_memory import InMemoryImages
+from distiller.hint_start import HintStart, measure_scale, open_hints
+from distiller.hints import Hints
 from distiller.inputs import Inputs
 from distiller.objective import Objective
 from distiller.objective_options import NoisyOptions, SupervisedOptions, needs_teacher
@@ -63,10 +65,12 @@ class Session:
         student: in training mode, on the device.
         average: of its weights over the updates, or None; what is evaluated and kept, if there.
         objective: the loss, with Q where it has one.
-        optimizer: of the student.
+        optimizer: of the student, and of what hints learn.
         transition_optimizer: of Q, or None where nothing of Q is learned.
         train: images to train on.
         evaluation: labelled images to measure on, or None.
+        hints: the loss between features, with what is learned for it, or None.
+        with_maps: the student as a network that also answers with the maps that hints compare.
         robust: class weights and their origin, where the objective is the robust one.
         reselection: which images are trained on now, where they are chosen anew.
         team: the processes that train together, of which this is one.
@@ -86,10 +90,19 @@ class Session:
     transition_optimizer: torch.optim.Optimizer | None
     train: TrainingSet
     evaluation: EvaluationSet | None
+    hints: Hints | None
+    with_maps: nn.Module | None
     robust: RobustStart | None
     reselection: Reselection | None
     team: Team
     warnings: tuple[str, ...]
+
+    def answer(self, inputs_BCSS: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The student's logits (B, C) of normalised images, and its maps where hints need them."""
+        if self.with_maps is None:
+            return self.student(inputs_BCSS), ()
+        logits_BC, maps = self.with_maps(inputs_BCSS)
+        return logits_BC, maps
 
     @property
     def result(self) -> nn.Module:
@@ -119,6 +132,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
     ).to(loading.device)
     # A tenth faster on CPUs, more on GPUs; the numbers are those of the usual layout.
     student = student.to(memory_format=torch.channels_last)
+    hints = _hints(config, teacher, student)
     evaluation = open_evaluation_set(loading)
     train = open_training_set(
         loading,
@@ -129,7 +143,10 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
     )
     transition = _transition(config, teacher, loading, resuming=state is not None)
     robust = _robust(config, teacher, train, state=state, team=team)
-    for module in (student, transition, None if robust is None else robust.adversary):
+    if hints is not None and state is None:
+        measure_scale(hints, train.images)
+    learned = (transition, None if hints is None else hints.hints)
+    for module in (student, *learned, None if robust is None else robust.adversary):
         if module is not None:  # each process has computed its own: equal, but for rounding
             team.broadcast_(module)
     return Session(
@@ -138,7 +155,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         num_classes=loading.num_classes,
         preprocessing=loading.preprocessing,
         teacher=teacher,
-        views=_views(config, teacher, loading, train),
+        views=_views(config, teacher, loading, train, hints),
         student=student,
         average=None if config.average is None else start_average(student, config.average),
         objective=Objective(
@@ -147,10 +164,15 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
             None if robust is None else robust.adversary,
             label_weight=config.data.labelled_ce or 0.0,
         ),
-        optimizer=build_optimizer(student.parameters(), config.optimizer),
+        optimizer=build_optimizer(
+            [*student.parameters(), *(() if hints is None else hints.hints.parameters())],
+            config.optimizer,
+        ),
         transition_optimizer=_transition_optimizer(config, transition),
         train=train,
         evaluation=evaluation,
+        hints=None if hints is None else hints.hints,
+        with_maps=None if hints is None else hints.student,
         robust=robust,
         reselection=_reselection(config, teacher, train),
         team=team,
@@ -161,9 +183,28 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
     )
 
 
+def _hints(config: DistillConfig, teacher: Teacher | None, student: nn.Module) -> HintStart | None:
+    if config.hints is None:
+        return None
+    assert teacher is not None  # the configuration was checked for it
+    return open_hints(
+        config.hints,
+        teacher=teacher,
+        student=student,
+        student_name=config.student.name,
+        seed=config.seed,
+    )
+
+
 def _views(
-    config: DistillConfig, teacher: Teacher | None, loading: Loading, train: TrainingSet
+    config: DistillConfig,
+    teacher: Teacher | None,
+    loading: Loading,
+    train: TrainingSet,
+    hints: HintStart | None,
 ) -> Views:
+    if hints is not None:
+        return FreshViews(config.augment, seed=config.seed, run_teacher=hints.ask_teacher)
     run_teacher: Runtime | None = None
     if teacher is not None and needs_teacher(config.objective):
         run_teacher = EagerRuntime(teacher)

@@ -1,4 +1,4 @@
-"""One update of the student, and of Q with it."""
+"""One update of the student, and with it of Q and of what hints learn."""
 
 from __future__ import annotations
 
@@ -41,21 +41,24 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
     # Of the batch of all processes, this one computes its rows: B is their number from here on.
     rows = session.team.rows(len(batch.indices_B))
     indices_B = batch.indices_B[rows]
-    view_BCSS, teacher_logits_BC = session.views(batch, step=step, rows=rows)
+    view_BCSS, teacher_logits_BC, teacher_maps = session.views(batch, step=step, rows=rows)
     inputs_BCSS = session.preprocessing.normalize(view_BCSS)
     # Dropout and the like draw from torch's global generator; the run has its own copy of it.
     torch.manual_seed(torch_seed(config.seed, Purpose.LAYERS, step))
     with torch.autocast(session.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        student_logits_BC = session.student(inputs_BCSS)
+        student_logits_BC, student_maps = session.answer(inputs_BCSS)
     student_logits_BC = student_logits_BC.float()
     labels_N, weights_N = train.labels_N, train.weights_N
+    weights_B = None if weights_N is None else weights_N[indices_B].to(session.device)
     loss = session.objective(
         student_logits_BC,
         teacher_logits_NC=teacher_logits_BC,
         labels_N=None if labels_N is None else labels_N[indices_B].to(session.device),
-        weights_N=None if weights_N is None else weights_N[indices_B].to(session.device),
+        weights_N=weights_B,
         step=step,
     )
+    if session.hints is not None:
+        loss = loss.plus(*session.hints(student_maps, teacher_maps, weights_N=weights_B))
     evidence = {
         "indices": indices_B,
         "views": view_BCSS,
@@ -73,7 +76,7 @@ def train_step(session: Session, batch: ImageBatch, *, step: int, folder: Path) 
         session.team.average_([p.grad for p in parameters_of(optimizer) if p.grad is not None])
     # Without a limit nothing is scaled, but the norm still tells a gradient that is not finite.
     limit = config.optimizer.clip_norm or float("inf")
-    norm = torch.nn.utils.clip_grad_norm_(session.student.parameters(), limit)
+    norm = torch.nn.utils.clip_grad_norm_(parameters_of(session.optimizer), limit)
     stop_if_not_finite(
         loss, step=step, folder=folder, evidence=evidence, gradient_norm=norm, team=session.team
     )

@@ -7,6 +7,7 @@ Legend: B = images in a batch, N = images of the set, C = channels or classes, S
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -14,9 +15,12 @@ from torch import Tensor
 from distiller.augment import AugmentOptions, augment
 from distiller.data.image_batch import ImageBatch
 from distiller.randomness import Purpose, torch_generator
+from selector.teachers.map_runtime import MapAnswer
 from selector.teachers.runtime import Runtime
 
 ALL = slice(None)
+
+AsksForMaps = Callable[[Tensor], MapAnswer]
 
 
 class View(NamedTuple):
@@ -27,6 +31,9 @@ class View(NamedTuple):
 
     teacher_logits_BC: Tensor | None
     """(B, C) float32 of just these images; None where the loss needs no teacher."""
+
+    teacher_maps: tuple[Tensor, ...] = ()
+    """For feature hints: (B, C', H, W) of each tapped stage."""
 
 
 class Views(Protocol):
@@ -43,10 +50,12 @@ class FreshViews:
     Args:
         options: of the augmentation.
         seed: of the run.
-        run_teacher: uint8 batch -> logits; None where the loss needs none.
+        run_teacher: uint8 batch -> logits, or logits and maps; None where the loss needs none.
     """
 
-    def __init__(self, options: AugmentOptions, *, seed: int, run_teacher: Runtime | None) -> None:
+    def __init__(
+        self, options: AugmentOptions, *, seed: int, run_teacher: Runtime | AsksForMaps | None
+    ) -> None:
         self._options, self._seed, self._run_teacher = options, seed, run_teacher
 
     def __call__(self, batch: ImageBatch, *, step: int, rows: slice = ALL) -> View:
@@ -55,5 +64,7 @@ class FreshViews:
             self._options,
             generator=torch_generator(self._seed, Purpose.AUGMENT, step),
         )[rows]
-        run = self._run_teacher
-        return View(images_BCSS, None if run is None else run(images_BCSS))
+        answer = None if self._run_teacher is None else self._run_teacher(images_BCSS)
+        if isinstance(answer, MapAnswer):
+            return View(images_BCSS, answer.logits, answer.maps)
+        return View(images_BCSS, answer)

@@ -89,7 +89,7 @@ def inference_network(teacher: Teacher, taps: Sequence[Tap]) -> tuple[nn.Module,
     if taps:
         inputs = made_up_inputs(teacher)
         staged = with_stage_features(module, taps, example=inputs, name=teacher.name)
-        if not _agree(staged.module, teacher, inputs):
+        if not answers_alike(staged.module, teacher, inputs):
             raise UsageError(
                 f"{teacher.name} answers differently once its graph is rewritten, so that its "
                 "features cannot be trusted; score without --features"
@@ -98,7 +98,7 @@ def inference_network(teacher: Teacher, taps: Sequence[Tap]) -> tuple[nn.Module,
     if isinstance(module, BlackBox):
         return module, ()
     rewritten, inputs = for_inference(module), made_up_inputs(teacher)
-    return (rewritten if _agree(rewritten, teacher, inputs) else module), ()
+    return (rewritten if answers_alike(rewritten, teacher, inputs) else module), ()
 
 
 def made_up_pixels(teacher: Teacher, *, num_images: int) -> Tensor:
@@ -115,7 +115,7 @@ def made_up_inputs(teacher: Teacher) -> Tensor:
 
 
 @torch.no_grad()
-def _agree(rewritten: nn.Module, teacher: Teacher, inputs: Tensor) -> bool:
+def answers_alike(rewritten: nn.Module, teacher: Teacher, inputs: Tensor) -> bool:
     """Whether a rewritten network answers as the original does, on made-up images.
 
     A trace follows one path through the network. Should that path depend on more than the graph

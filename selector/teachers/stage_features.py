@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from selector.teachers.inference_graph import folded_convolution, rewrite
+from selector.teachers.inference_graph import rewrite
+from selector.teachers.tapped_graph import TapPurpose, tapped_graph
 from selector.teachers.taps import Tap
-from selector.teachers.tracing import Traced, trace
 from shards.errors import UsageError
 
-_SHOWN = 12
+FEATURES = TapPurpose(option="--taps", way_out="score without --features")
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,10 @@ def with_stage_features(
         UsageError: the network cannot be traced; a tap that it does not have, whose output is no
             tensor of features per image, or is merged into a batch norm.
     """
-    try:
-        traced = trace(module)
-    except Exception as error:
-        # Tracing foreign code fails in many ways; any of them means that it has no graph.
-        raise UsageError(
-            f"{name}: its graph cannot be read ({str(error).splitlines()[0]}), so that its stages "
-            "cannot be tapped; write its forward without control flow that depends on the data, "
-            "or score without --features"
-        ) from error
+    traced, nodes = tapped_graph(module, taps, purpose=FEATURES, name=name, folds=True)
     graph = traced.module.graph
     pooled: list[fx.Node] = []
-    for tap in taps:
-        node = _find(tap, traced, name)
+    for tap, node in zip(taps, nodes, strict=True):
         with graph.inserting_after(node):
             pooled.append(graph.call_function(_POOLS[tap.layout], (node,)))
     output = next(node for node in graph.nodes if node.op == "output")
@@ -107,28 +98,6 @@ def average_channels_last(x: Tensor) -> Tensor:
 
 
 _POOLS = {"nchw": average_channels_first, "nhwc": average_channels_last}
-
-
-def _find(tap: Tap, traced: Traced, name: str) -> fx.Node:
-    node = traced.outputs.get(tap.path)
-    if node is None:
-        named = [other for other in traced.module.graph.nodes if other.name == tap.path]
-        if not named or named[0].op in ("output", "get_attr", "placeholder"):
-            paths = [path for path in traced.outputs if path.count(".") < 2]
-            more = ", ..." if len(paths) > _SHOWN else ""
-            raise UsageError(
-                f"{name} has no module {tap.path!r} with one tensor as its output; it has "
-                f"{', '.join(paths[:_SHOWN])}{more}: choose --taps from them"
-            )
-        node = named[0]
-    modules = dict(traced.module.named_modules())
-    for user in node.users:
-        if folded_convolution(user, traced.module, modules) is node:
-            raise UsageError(
-                f"{name}: the output of {tap.path} is merged with the batch norm {user.target} "
-                f"behind it; tap {user.target} instead"
-            )
-    return node
 
 
 def _stages(

@@ -60,19 +60,20 @@ def parse_taps(texts: Sequence[str]) -> tuple[Tap, ...]:
     return taps
 
 
-def default_taps(name: str, module: nn.Module) -> tuple[Tap, ...]:
+def default_taps(name: str, module: nn.Module, *, option: str = "--taps") -> tuple[Tap, ...]:
     """The stage ends of a teacher of the zoo.
 
     Args:
         name: of the teacher, `family/variant`.
         module: the network itself; timm's say where their stages end.
+        option: where the user names taps, for messages.
 
     Raises:
         UsageError: a network that no rule covers; says how to give taps.
     """
     family = name.partition("/")[0]
     if family == "timm":
-        return _timm_taps(name, module)
+        return _timm_taps(name, module, option)
     for pattern, paths in RULES:
         if re.fullmatch(pattern, name):
             if callable(paths):
@@ -84,7 +85,7 @@ def default_taps(name: str, module: nn.Module) -> tuple[Tap, ...]:
             "name the same network as torchvision/..., timm/... or py:package.module:builder with "
             "its weights"
         )
-    raise UsageError(_unknown(name, module))
+    raise UsageError(_unknown(name, module, option))
 
 
 def _last_pools(module: nn.Module) -> list[str]:
@@ -143,7 +144,7 @@ RULES: list[tuple[str, Any]] = [
 """Pattern of a teacher's name -> its taps, or a function that reads them off the network."""
 
 
-def _timm_taps(name: str, module: nn.Module) -> tuple[Tap, ...]:
+def _timm_taps(name: str, module: nn.Module, option: str) -> tuple[Tap, ...]:
     """From the list that timm's models carry: what they return as a feature pyramid.
 
     Stems (stride below 4) are left out where enough remains; of a list of blocks without stages
@@ -157,15 +158,16 @@ def _timm_taps(name: str, module: nn.Module) -> tuple[Tap, ...]:
         entries = [entries[len(entries) * k // 4 - 1] for k in (1, 2, 3, 4)]
     paths = [str(entry.get("module", "")) for entry in entries]
     if not paths or len(set(paths)) != len(paths):
-        raise UsageError(_unknown(name, module))
+        raise UsageError(_unknown(name, module, option))
     layout: Layout = "nhwc" if getattr(module, "output_fmt", "") == "NHWC" else "nchw"
     return tuple(Tap(path, layout) for path in paths)
 
 
-def _unknown(name: str, module: nn.Module) -> str:
+def _unknown(name: str, module: nn.Module, option: str) -> str:
     children = [path for path, _ in module.named_children()]
+    example = f"{option} {','.join(children[-4:-1] or children)}"
     return (
         f"coursepack does not know where the stages of {name} end; name the modules whose outputs "
-        f"are its features with --taps, for example --taps {','.join(children[-4:-1] or children)} "
+        f"are its features with {option}, for example {example} "
         f"(its top level: {', '.join(children[:12])})"
     )

@@ -80,6 +80,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "noisy": {"kind": "noisy", "transition": {"init": "identity"}},
     "robust": {"kind": "robust", "adversary": "worst_case", "n_min": 0},
+    "hints": {"kind": "kd"},
 }
 FIELDS = {
     "augment": {"flip": True, "crop_padding": 2, "mix": {"mixup": 0.5}},
@@ -88,10 +89,12 @@ FIELDS = {
 
 
 def config_of(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
+    hints = {"hints": {}} if name.startswith("hints") else {}
     config = small_config(
         folder,
         objective=OBJECTIVES[name.partition("-")[0]],
         **FIELDS,
+        **hints,
         out=str(folder / name),
         **changes,
     )
@@ -100,8 +103,9 @@ def config_of(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_two_processes_are_one_but_for_rounding(tmp_path: Path) -> None:
-    """Q's gradient and the choice of class weights are global, so is every figure."""
-    names = ("noisy", "robust")
+    """The gradients of Q and of regressors and the choice of class weights are global, so is every
+    figure."""
+    names = ("noisy", "robust", "hints")
     for name in names:
         distill(load_config(config_of(tmp_path, name)))
     together = [config_of(tmp_path, f"{name}-two", workers=2) for name in names]
@@ -116,6 +120,11 @@ def test_two_processes_are_one_but_for_rounding(tmp_path: Path) -> None:
         for row, other in zip(rows, again, strict=True):
             assert other["loss"] == pytest.approx(row["loss"], rel=1e-4)
             assert other["agreement"] == row["agreement"]
+    states = [
+        torch.load(tmp_path / name / "checkpoints" / "step-00000012.pt", weights_only=True)
+        for name in ("hints", "hints-two")
+    ]
+    torch.testing.assert_close(states[1]["hints"], states[0]["hints"], rtol=1e-3, atol=1e-5)
     q = safetensors.torch.load_file(tmp_path / "noisy" / "transition.safetensors")["end"]
     q_two = safetensors.torch.load_file(tmp_path / "noisy-two" / "transition.safetensors")["end"]
     torch.testing.assert_close(q_two, q, rtol=1e-4, atol=1e-7)
