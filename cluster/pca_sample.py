@@ -90,7 +90,13 @@ def _sample(
     tasks = sample_tasks(entries, folder)
     say(f"reading up to {SAMPLE_IMAGES:,} images of {len(tasks)} shards to fit components")
     ledger = storage.join(folder, "ledger")
-    stage = replace(stage, ledger_folder=ledger, features_ledger=storage.join(ledger, KIND))
+    stage = replace(
+        stage,
+        # Features are of the teacher's own view, whatever the scores are an average of.
+        spec=stage.spec.model_copy(update={"views": "one"}),
+        ledger_folder=ledger,
+        features_ledger=storage.join(ledger, KIND),
+    )
     parts: list[str] = []
     failures: list[str] = []
     with worker_pool(plan, stage) as pool:

@@ -13,7 +13,7 @@ from cluster.bad_budget import BadBudget
 from cluster.execution import ExecutionConfig
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.spec import ScoreSpec
-from selector.teachers.spec import RuntimeName, TeacherSpec
+from selector.teachers.spec import RuntimeName, TeacherSpec, ViewsName
 from shards.errors import UsageError
 from shards.limits import DEFAULT_LIMITS, DecodeLimits
 
@@ -97,6 +97,11 @@ class ScoreConfig(_Section):
     """How the network is run: eager PyTorch, compile (torch.compile; bf16 on a GPU), onnxruntime or
     openvino (CPU); auto = whichever a short probe finds fastest. Fixed for a run."""
 
+    views: ViewsName = "one"
+    """Over which views of an image the teacher's probabilities are averaged: its own; that and its
+    mirror image (flip); that and four corner crops (five); those and their mirror images (ten).
+    Each costs a forward pass. Fixed for a run."""
+
     limits: LimitsSection = LimitsSection()
     """How large an image may be. Fixed for a run."""
 
@@ -133,4 +138,5 @@ class ScoreConfig(_Section):
             image_ext=self.image_ext,
             limits=DecodeLimits(**self.limits.model_dump()),
             runtime=self.runtime,
+            views=self.views,
         )

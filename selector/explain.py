@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from selector.recipe import load_recipe
+from selector.scoring.run_views import views_of_run
 from selector.selecting import exclusions
 from selector.selecting.bind import bind
 from selector.selecting.decide import Decision, decide
@@ -26,6 +27,7 @@ from selector.tables.connection import class_names, connect_tables, run_tables
 from selector.tables.layout import RunLayout
 from selector.tables.read import open_parts
 from selector.tables.selections import known_selection_stats, selection_part
+from selector.teachers.spec import ViewsName
 from shards import storage
 from shards.errors import CoursepackError, UsageError
 
@@ -44,7 +46,8 @@ def explain(run: str, key: str | int, *, selection: str) -> list[dict[str, Any]]
     Returns:
         One dict per row, sorted by row_id: row_id, key, shard, status, pseudo_label, class_name
         (None if unknown), selected (bool), why (one sentence), steps: a list of dicts with step
-        (path in the recipe), label, decision (in, out, not reached) and text.
+        (path in the recipe), label, decision (in, out, not reached) and text; and views, over which
+        the scores are averages ("one" = none are).
 
     Raises:
         UsageError: no such selection; nothing in its tables is called `key`; an exclusion list
@@ -78,6 +81,7 @@ class _Opened:
     plan: Plan
     stats: Mapping[str, Any]
     names: list[str] | None
+    views: ViewsName
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def _opened(layout: RunLayout, selection: str) -> Iterator[_Opened]:
     with connect_tables(tables) as connection:
         plan = bind(recipe, connection, tables, class_names=names, selection_hashes={})
         _refuse_changed_lists(plan, stats, selection)
-        yield _Opened(connection, plan, stats, names)
+        yield _Opened(connection, plan, stats, names, views_of_run(layout))
 
 
 def _explained(
@@ -105,7 +109,8 @@ def _explained(
     for at, row in enumerate(scores.to_pylist()):
         steps = _steps(opened.plan, opened.stats["steps"], take_rows(chunk, np.array([at])))
         _check(selection, row["row_id"], steps, row["row_id"] in inside)
-        found.append(_match(row, opened.names, steps, row["row_id"] in inside, selection))
+        match = _match(row, opened.names, steps, row["row_id"] in inside, selection)
+        found.append({**match, "views": opened.views})
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from selector.explain import explain_rows
 from selector.policies.columns import IntArray
 from selector.policies.draw import random_order
+from selector.scoring.run_views import views_of_run
 from selector.tables.connection import (
     DEFAULT_MEMORY_LIMIT,
     RunTables,
@@ -22,6 +23,7 @@ from selector.tables.connection import (
 from selector.tables.layout import RunLayout
 from selector.tables.selections import known_selection_stats, read_selection
 from selector.tables.views import quoted
+from selector.teachers.spec import ViewsName
 from shards.errors import CoursepackError
 
 SAMPLE = 200
@@ -57,6 +59,7 @@ class SelectionDiff:
     Attributes:
         both: rows that both have; `jaccard`: their share of the rows that either has, 0 .. 1.
         classes: pseudo_label, class_name, only_a, only_b, both; those that differ most first.
+        views: over which views of an image the run's scores are averages; "one" = none are.
         warnings: what makes the comparison less than it seems.
     """
 
@@ -65,6 +68,7 @@ class SelectionDiff:
     both: int
     jaccard: float
     classes: list[dict[str, Any]]
+    views: ViewsName = "one"
     warnings: list[str] = field(default_factory=list)
 
 
@@ -100,6 +104,7 @@ def diff_selections(
         both=both,
         jaccard=both / max(1, len(only_a) + len(only_b) + both),
         classes=_by_class(tables, a, b, class_names(layout), memory_limit),
+        views=views_of_run(layout),
         warnings=_warnings(a, b, stats),
     )
 

@@ -16,6 +16,7 @@ from cluster.cli.options import (
     Runtime,
     ScoreFile,
     Teacher,
+    Views,
     Weights,
     example,
 )
@@ -60,6 +61,7 @@ def bench(
     ] = None,
     device: Device = None,
     runtime: Runtime = None,
+    views: Views = None,
     price_per_hour: Annotated[
         float | None,
         typer.Option("--price-per-hour", metavar="X", min=0, help="Of what is measured."),
@@ -91,6 +93,7 @@ def bench(
             "execution.batch_size": batch_size,
             "execution.device": device,
             "runtime": runtime,
+            "views": views,
         }
         chosen = load_config(
             ScoreConfig,

@@ -56,6 +56,10 @@ def _text(found: SelectionDiff) -> list[str | RenderableType]:
         f"B = {found.b.name}: {found.b.num_rows:,} images, {found.b.only:,} of them not in A",
         f"both: {found.both:,} (Jaccard {found.jaccard:.4f})",
     ]
+    if found.views != "one":
+        from selector.teachers.views import views_text
+
+        lines.append(views_text(found.views))
     if classes:
         rows = [
             [row["class_name"] or row["pseudo_label"], row["only_a"], row["only_b"], row["both"]]

@@ -112,6 +112,13 @@ Runtime = Annotated[
     ),
 ]
 
+Views = Annotated[
+    Literal["one", "flip", "five", "ten"] | None,
+    typer.Option(
+        "--views", help="Average over these views of an image; each costs a forward pass."
+    ),
+]
+
 Selection = Annotated[
     str,
     typer.Option(

@@ -21,6 +21,7 @@ from cluster.cli.options import (
     Runtime,
     ScoreFile,
     Teacher,
+    Views,
     Weights,
     WorkerThreads,
     example,
@@ -66,6 +67,7 @@ def plan(
         ),
     ] = None,
     runtime: Runtime = None,
+    views: Views = None,
     config: ScoreFile = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
@@ -96,6 +98,7 @@ def plan(
             "execution.batch_size": batch_size,
             "execution.device": device,
             "runtime": runtime,
+            "views": views,
         }
         overrides = overrides_of(assignments, given)
         nowhere = out is None and config is None and "out" not in overrides

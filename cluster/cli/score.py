@@ -20,6 +20,7 @@ from cluster.cli.options import (
     Runtime,
     ScoreFile,
     Teacher,
+    Views,
     Weights,
     WorkerThreads,
     example,
@@ -86,6 +87,7 @@ def score(
     batch_size: BatchSize = None,
     device: Device = None,
     runtime: Runtime = None,
+    views: Views = None,
     config: ScoreFile = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
@@ -128,6 +130,7 @@ def score(
             "execution.batch_size": batch_size,
             "execution.device": device,
             "runtime": runtime,
+            "views": views,
         }
         chosen = load_config(
             ScoreConfig,

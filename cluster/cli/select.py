@@ -112,6 +112,10 @@ def explain(
 
 def _explanation(matches: list[dict[str, Any]]) -> list[str]:
     lines = []
+    if matches and matches[0]["views"] != "one":
+        from selector.teachers.views import views_text
+
+        lines.append(views_text(matches[0]["views"]))
     for match in matches:
         name = match["class_name"] or match["pseudo_label"]
         class_text = "" if name is None else f", class {name}"

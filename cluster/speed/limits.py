@@ -28,6 +28,7 @@ from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.teachers.load import Teacher
 from selector.teachers.runtime import Runtime
+from selector.teachers.views import VIEWS, Views
 from shards import storage
 from shards.reader import open_shard
 
@@ -66,6 +67,10 @@ class Bench:
     def device(self) -> str:
         return self.teacher.device
 
+    @property
+    def views(self) -> Views:
+        return VIEWS[self.spec.views]
+
     def storage(self) -> Rate:
         """Reading the bytes of the shards in order, not out of this machine's cache if possible."""
         begin = perf_counter()
@@ -92,6 +97,7 @@ class Bench:
             image_ext=self.spec.image_extensions,
             limits=self.spec.limits,
             preprocessing=self.teacher.preprocessing,
+            crops=self.views.crops,
         )
         jobs: list[Callable[[], object]] = []
         samples = self.workload.samples
@@ -99,6 +105,7 @@ class Bench:
             num_slots=-(-len(samples) // self.batch_size),
             batch_size=self.batch_size,
             input_size=self.teacher.preprocessing.input_size,
+            crops=self.views.crops,
         )
         self.decoded = list(ring)
         for number, slot in enumerate(self.decoded):
@@ -112,12 +119,14 @@ class Bench:
         return Rate(len(samples) / wall_s, cpu_s / len(samples))
 
     def model(self) -> Rate:
-        """The forward pass and its scores, on batches that are decoded: after `decode`."""
-        forward = Forward(self.runtime, self.features, device=self.device)
+        """A forward pass of every view, and the scores, on decoded batches: after `decode`."""
+        forward = Forward(
+            self.runtime, self.features, device=self.device, mirrored=self.views.mirrored
+        )
         on_cpu = self.device == "cpu"
 
         def run(slot: Slot[DecodeTimes]) -> None:
-            reply = forward(slot.batch_NCHW, slot.rows)
+            reply = forward(slot.crops, slot.rows)
             reply.wait()
             slot.rows.set_scores(reply.scores)
             if reply.features is not None:
@@ -135,11 +144,12 @@ class Bench:
         """Pixels from page-locked memory to the GPU; None without one."""
         if self.device == "cpu":
             return None
-        pixels = self.decoded[0].batch_NCHW.pin_memory()
+        crops = [one.pin_memory() for one in self.decoded[0].crops]
         torch.cuda.synchronize()
         begin = perf_counter()
         for _ in range(_COPIES):
-            pixels.to(self.device, non_blocking=True)
+            for pixels in crops:
+                pixels.to(self.device, non_blocking=True)
         torch.cuda.synchronize()
         return Rate(_COPIES * self.batch_size / (perf_counter() - begin))
 

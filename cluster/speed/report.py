@@ -30,7 +30,8 @@ class BenchReport:
     """Rates of one machine, one pool and one teacher, in images per second.
 
     Attributes:
-        workload: pool, images, bytes an image, teacher, runtime, batch size, threads, device.
+        workload: pool, images, bytes an image, teacher, runtime, batch size, threads, device,
+            views (absent = one).
         limits: of each stage if it were alone, as named in NAMES.
         engine: all of it together: the same images scored into tables.
         stamp: when, hardware, versions, commit.
@@ -95,9 +96,11 @@ class BenchReport:
     def lines(self) -> Iterator[str]:
         """The page for a terminal."""
         told = self.workload
+        named = told.get("views", "one")
+        views = "" if named == "one" else f"views {named}, "
         yield (
             f"{told['images']:,} images of {told['bytes_per_image'] / 1e3:,.0f} kB, "
-            f"{told['teacher']} with {told['runtime']} on {told['device']}, batch "
+            f"{told['teacher']} with {told['runtime']} on {told['device']}, {views}batch "
             f"{told['batch_size']}, {told['threads']} thread{'s'[: told['threads'] != 1]}"
         )
         yield f"limits of this machine, images/s (95 % interval of {told['rounds']} rounds):"
@@ -234,6 +237,9 @@ def _differences(now: BenchReport, before: BenchReport) -> Iterator[str]:
         found, old = now.stamp["hardware"].get(part), before.stamp["hardware"].get(part)
         if found != old:
             yield f"{part}: {old} then, {found} now"
-    for name in now.workload.keys() & before.workload.keys() - {"rounds", "pool"}:
+    for name in now.workload.keys() & before.workload.keys() - {"rounds", "pool", "views"}:
         if now.workload[name] != before.workload[name]:
             yield f"{name}: {before.workload[name]} then, {now.workload[name]} now"
+    views, old_views = (one.workload.get("views", "one") for one in (now, before))
+    if views != old_views:
+        yield f"views: {old_views} then, {views} now"

@@ -131,6 +131,7 @@ def bench(
             "threads": threads,
             "device": device,
             "rounds": rounds,
+            "views": spec.views,
         },
         limits=limits,
         engine=rate,

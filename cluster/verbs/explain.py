@@ -17,7 +17,8 @@ def explain(run: str, key: str | int, *, selection: str) -> list[dict[str, Any]]
 
     Returns:
         One dictionary per row: row_id, key, shard, status, pseudo_label, class_name, selected,
-        why (one sentence), steps (step, label, decision, text).
+        why (one sentence), steps (step, label, decision, text), views (that the scores are
+        averages of).
 
     Raises:
         UsageError: no such selection or row, an exclusion list that has changed.

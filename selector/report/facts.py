@@ -19,6 +19,7 @@ class Origin:
         scored_at: time of the last call that scored, ISO 8601 in UTC; empty if not recorded.
         version: of coursepack at that call.
         image_ext: which members count as images, in order of preference.
+        views: over which views of an image the scores are averages; "one" = none are.
     """
 
     teacher: str
@@ -27,6 +28,7 @@ class Origin:
     scored_at: str
     version: str
     image_ext: tuple[str, ...]
+    views: str = "one"
 
 
 @dataclass(frozen=True)

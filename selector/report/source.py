@@ -126,6 +126,7 @@ def read_origin(layout: RunLayout) -> Origin:
         scored_at=str(calls[-1].get("at", "")),
         version=str(calls[-1].get("versions", {}).get("coursepack", "")),
         image_ext=tuple(semantic.get("image_ext") or IMAGE_EXTENSIONS),
+        views=str(semantic.get("views", "one")),
     )
 
 

@@ -19,6 +19,7 @@ from selector.scores.hashes import GREY_SIDE, content_hash, phash
 from selector.scoring.ring import Slot
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.resample import grey_stack, resize_stack
+from selector.teachers.views import crop_stack
 from shards.decode import decode
 from shards.errors import ImageError
 from shards.limits import DecodeLimits
@@ -48,6 +49,7 @@ class DecodeOptions:
     """How samples become pixels.
 
     Attributes:
+        crops: of every image, as many as a slot has room for at most.
         crashed: indexes of samples that are known to kill a process; they are not touched.
         only: indexes of the samples that are wanted; None = all. Others count as failed.
         trial: says in safety why decoding some bytes is fatal; None if it is not.
@@ -57,6 +59,7 @@ class DecodeOptions:
     image_ext: tuple[str, ...]
     limits: DecodeLimits
     preprocessing: Preprocessing
+    crops: int = 1
     crashed: frozenset[int] = frozenset()
     only: frozenset[int] | None = None
     breadcrumb: Breadcrumb | None = None
@@ -98,9 +101,9 @@ def run_decode_job(
         same_size = waiting.setdefault(pixels.shape, [])
         same_size.append((row, pixels))
         if pixels.shape[0] * pixels.shape[1] > _STACKED_PIXELS:
-            _prepare(slot, waiting.pop(pixels.shape), options.preprocessing, times)
+            _prepare(slot, waiting.pop(pixels.shape), options, times)
     for same_size in waiting.values():
-        _prepare(slot, same_size, options.preprocessing, times)
+        _prepare(slot, same_size, options, times)
     return times
 
 
@@ -143,7 +146,7 @@ def _decode(
                 options.breadcrumb.end()
     except ImageError as error:
         rows.fail(row, error.status, str(error))
-        slot.pixels_NHWC[row] = 0
+        slot.blank(row)
         return None
     rows.height[row], rows.width[row] = pixels.shape[:2]
     return pixels
@@ -179,7 +182,7 @@ def _pixels(data: bytes | memoryview, options: DecodeOptions) -> npt.NDArray[np.
 def _prepare(
     slot: Slot[DecodeTimes],
     same_size: list[tuple[int, npt.NDArray[np.uint8]]],
-    preprocessing: Preprocessing,
+    options: DecodeOptions,
     times: DecodeTimes,
 ) -> None:
     """Teacher's input and perceptual hash of images of one size."""
@@ -190,11 +193,12 @@ def _prepare(
         stack_NHW = np.stack([pixels for _, pixels in same_size])
     begin = perf_counter()
     try:
-        slot.pixels_NHWC[rows] = preprocessing.apply_stack(stack_NHW)
+        found_KNHWC = crop_stack(options.preprocessing, options.crops, stack_NHW)
+        slot.pixels_KNHWC[: options.crops, rows] = found_KNHWC
     except ImageError as error:
         for row in rows:
             slot.rows.fail(row, error.status, str(error))
-        slot.pixels_NHWC[rows] = 0
+        slot.blank(rows)
     resized = perf_counter()
     for row, value in zip(rows, phash(thumbnails(stack_NHW)).tolist(), strict=True):
         slot.rows.phash[row] = value

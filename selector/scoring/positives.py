@@ -25,7 +25,7 @@ from selector.scoring.features import (
     make_feature_plan,
 )
 from selector.scoring.pca import read_pca
-from selector.scoring.ring import Slot
+from selector.scoring.ring import Slot, make_slot
 from selector.scoring.run_teacher import RunTeacher, teacher_of_run
 from selector.scoring.workers import Urgency, Workers
 from selector.tables.facts import FactTable, find_fact
@@ -153,9 +153,7 @@ class FeatureExtractor:
         )
 
     def _slot(self) -> Slot[DecodeTimes]:
-        channels, height, width = self.teacher.preprocessing.input_size
-        memory = torch.zeros((self._batch_size, height, width, channels), dtype=torch.uint8)
-        return Slot(memory.permute(0, 3, 1, 2), memory.numpy())
+        return make_slot(self._batch_size, self.teacher.preprocessing.input_size)
 
     def _sample(self, index: int, data: bytes) -> Sample:
         extension = self._options.image_ext[0]  # what it is, its bytes tell

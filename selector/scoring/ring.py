@@ -11,7 +11,7 @@ import queue
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,16 +28,27 @@ class Slot(Generic[T]):
     """Memory of one batch.
 
     Attributes:
-        batch_NCHW: uint8 (batch_size, C, S, S), channels last in memory; always run as a whole.
-        pixels_NHWC: the same memory, for the decode threads.
+        crops: of every image, the teacher's own first: each uint8 (batch_size, C, S, S), channels
+            last in memory; always run as a whole.
+        pixels_KNHWC: the same memory, for the decode threads.
         rows: what is known of the images; new for every batch, because it travels on.
         jobs: decoding work that has to end before the batch is whole.
     """
 
-    batch_NCHW: Tensor
-    pixels_NHWC: npt.NDArray[np.uint8]
+    crops: tuple[Tensor, ...]
+    pixels_KNHWC: npt.NDArray[np.uint8]
     rows: RowBatch = field(default_factory=RowBatch)
     jobs: list[Future[T]] = field(default_factory=list)
+
+    @property
+    def batch_NCHW(self) -> Tensor:
+        """The teacher's own view of every image."""
+        return self.crops[0]
+
+    @property
+    def pixels_NHWC(self) -> npt.NDArray[np.uint8]:
+        """The same memory, for the decode threads."""
+        return self.pixels_KNHWC[0]
 
     def begin(self) -> None:
         """Forget the batch before."""
@@ -46,11 +57,26 @@ class Slot(Generic[T]):
 
     def pad(self) -> None:
         """Zero the slots behind the last row: a batch never holds pixels of an earlier one."""
-        self.pixels_NHWC[len(self.rows) :] = 0
+        self.blank(slice(len(self.rows), None))
+
+    def blank(self, rows: int | list[int] | slice) -> None:
+        """Zero the pixels of these rows, in every crop."""
+        self.pixels_KNHWC[:, rows] = 0
 
     @property
     def is_full(self) -> bool:
         return len(self.rows) == len(self.pixels_NHWC)
+
+
+def make_slot(
+    batch_size: int, input_size: tuple[int, int, int], *, crops: int = 1, pinned: bool = False
+) -> Slot[Any]:
+    """A slot of zeros: crops * batch_size * C * S * S bytes."""
+    channels, height, width = input_size
+    memory = torch.zeros(
+        (crops, batch_size, height, width, channels), dtype=torch.uint8, pin_memory=pinned
+    )
+    return Slot(tuple(one.permute(0, 3, 1, 2) for one in memory), memory.numpy())
 
 
 class Ring(Generic[T]):
@@ -61,6 +87,7 @@ class Ring(Generic[T]):
             one being read, one to even out uneven images.
         batch_size: rows of a slot.
         input_size: (C, S, S).
+        crops: of every image; each takes the memory of a batch.
         pinned: page-locked memory, for copies to a GPU.
     """
 
@@ -70,15 +97,12 @@ class Ring(Generic[T]):
         num_slots: int,
         batch_size: int,
         input_size: tuple[int, int, int],
+        crops: int = 1,
         pinned: bool = False,
     ) -> None:
-        channels, height, width = input_size
-        self._slots: list[Slot[T]] = []
-        for _ in range(num_slots):
-            memory = torch.zeros(
-                (batch_size, height, width, channels), dtype=torch.uint8, pin_memory=pinned
-            )
-            self._slots.append(Slot(memory.permute(0, 3, 1, 2), memory.numpy()))
+        self._slots: list[Slot[T]] = [
+            make_slot(batch_size, input_size, crops=crops, pinned=pinned) for _ in range(num_slots)
+        ]
         self._free: queue.SimpleQueue[Slot[T] | None] = queue.SimpleQueue()
         self.restore()
 

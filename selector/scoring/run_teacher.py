@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from selector.scoring.spec import ScoreSpec
+from selector.scoring.spec import ScoreSpec, views_of
 from selector.tables.layout import RunLayout
 from selector.tables.run_files import read_json
 from selector.teachers.load import Teacher, load_teacher
@@ -82,6 +82,7 @@ def teacher_of_run(
             image_ext=tuple(semantic["image_ext"]),
             limits=DecodeLimits(**semantic["limits"]),
             runtime=runtime_of(semantic["runtime"]),
+            views=views_of(semantic),
         )
         return RunTeacher(
             spec, semantic["teacher_fingerprint"], execution["batch_size"], execution["device"]

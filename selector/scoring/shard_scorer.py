@@ -7,7 +7,8 @@ The caller's thread only waits and passes on, in order. The model is always run 
 one shape by one thread, and an image's place in its batch follows from its index alone, so the
 bytes of a part do not depend on threads, timing or how a shard was divided into tasks.
 
-Features come from the same decoding and the same pass as the scores.
+Features come from the same decoding and the same pass as the scores. Where scores are an average
+over several views of an image, each crop has its own memory in the ring.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
 from selector.teachers.load import load_teacher
 from selector.teachers.open_runtime import open_runtime
+from selector.teachers.views import VIEWS
 from shards.decode_trial import DecodeTrial
 from shards.errors import UsageError
 
@@ -89,7 +91,9 @@ class ShardScorer:
             batch_size=batch_size,
             threads=threads,
         )
-        self._forward = Forward(runtime, features, device=device)
+        self._views = VIEWS[spec.views]
+        self._forward = Forward(runtime, features, device=device, mirrored=self._views.mirrored)
+        self._forward_own = Forward(runtime, features, device=device)
         self._features = features
         self._spec = spec
         self._breadcrumb = breadcrumb
@@ -153,6 +157,7 @@ class ShardScorer:
             image_ext=self._spec.image_extensions,
             limits=self._spec.limits,
             preprocessing=self.teacher.preprocessing,
+            crops=1 if task.facts_only else self._views.crops,
             crashed=frozenset(task.crashed),
             only=None if retried is None else retried.only,
             breadcrumb=self._breadcrumb,
@@ -237,7 +242,11 @@ class ShardScorer:
                 for name, seconds in vars(job.result()).items():
                     counters[name] += seconds
             counters["wait_decode_s"] += perf_counter() - read
-            answer = self._models.submit(Urgency.MODEL, self._forward, item.batch_NCHW, item.rows)
+            if scored is None:
+                forward, crops = self._forward, item.crops
+            else:  # scores are there already, and facts are of the teacher's own view
+                forward, crops = self._forward_own, item.crops[:1]
+            answer = self._models.submit(Urgency.MODEL, forward, crops, item.rows)
             running.append((item, answer))
             if len(running) == self._in_flight:
                 finish_oldest()
@@ -273,6 +282,7 @@ class ShardScorer:
             num_slots=self._in_flight + 3,
             batch_size=self.batch_size,
             input_size=self.teacher.preprocessing.input_size,
+            crops=self._views.crops,
             pinned=self.teacher.device.startswith("cuda"),
         )
 

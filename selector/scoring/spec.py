@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from selector.tables.schema import SCHEMA_VERSION
-from selector.teachers.spec import RuntimeName, TeacherSpec
+from selector.teachers.spec import RuntimeName, TeacherSpec, ViewsName
 from shards.limits import DEFAULT_LIMITS, DecodeLimits
 from shards.sample import IMAGE_EXTENSIONS
 
@@ -30,6 +31,8 @@ class ScoreSpec(BaseModel):
     """Fields of the preprocessing to change, over those that the teacher's own spec changes."""
     runtime: RuntimeName | Literal["auto"] = "eager"
     """How the network is run; auto = whichever a short probe finds fastest, kept by the run."""
+    views: ViewsName = "one"
+    """Over which views of an image the teacher's probabilities are averaged."""
 
     @field_validator("image_ext")
     @classmethod
@@ -68,7 +71,7 @@ def semantic_dict(spec: ScoreSpec, teacher: Teacher, *, device: str = "cpu") -> 
     from selector.teachers.open_runtime import recorded_name
 
     assert spec.runtime != "auto"
-    return {
+    values: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "teacher": "file" if teacher.name.startswith("file:") else teacher.name,
         "teacher_fingerprint": teacher.fingerprint,
@@ -79,3 +82,18 @@ def semantic_dict(spec: ScoreSpec, teacher: Teacher, *, device: str = "cpu") -> 
         "limits": asdict(spec.limits),
         "runtime": recorded_name(spec.runtime, device),
     }
+    # Runs from before there were views are runs of one: they must go on.
+    return values if spec.views == "one" else values | {"views": spec.views}
+
+
+def views_of(semantic: Mapping[str, Any]) -> ViewsName:
+    """The views that a stored semantic dict speaks of.
+
+    Raises:
+        ValueError: some that this version of coursepack does not know.
+    """
+    name: Any = semantic.get("views", "one")
+    if name not in get_args(ViewsName):
+        raise ValueError(f"views {name!r} are unknown")
+    known: ViewsName = name
+    return known

@@ -100,14 +100,19 @@ class Preprocessing:
                 np.ascontiguousarray(pixels_NHW), (self.crop, self.crop), self.interpolation
             )
         else:
-            size = self._resized(height, width)
-            if size[0] * size[1] > MAX_RESIZED_PIXELS:
-                raise ImageError(
-                    f"{width} x {height} pixels would become {size[1]} x {size[0]} for the teacher",
-                    status="too_large",
-                )
-            pixels_NHW = center_crop(resize_stack(pixels_NHW, size, self.interpolation), self.crop)
+            pixels_NHW = center_crop(self.resized_stack(pixels_NHW), self.crop)
         return pixels_NHW.reshape(len(pixels_NHW), self.crop, self.crop, self.channels)
+
+    def resized_stack(self, pixels_NHW: Pixels) -> Pixels:
+        """The same before the crop, for every mode but center_fraction, which crops first."""
+        height, width = pixels_NHW.shape[1:3]
+        size = self._resized(height, width)
+        if size[0] * size[1] > MAX_RESIZED_PIXELS:
+            raise ImageError(
+                f"{width} x {height} pixels would become {size[1]} x {size[0]} for the teacher",
+                status="too_large",
+            )
+        return resize_stack(pixels_NHW, size, self.interpolation)
 
     def normalize(self, batch_NCHW: Tensor) -> Tensor:
         """(x / 255 - mean) / std in float32, in the order of operations of torchvision.

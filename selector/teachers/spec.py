@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 RuntimeName = Literal["eager", "compile", "onnxruntime", "openvino"]
 """How a network is run; see `selector.teachers.open_runtime`."""
 
+ViewsName = Literal["one", "flip", "five", "ten"]
+"""Over which views of an image its scores are averaged; see `selector.teachers.views`."""
+
 
 class TeacherSpec(BaseModel):
     """Which teacher; everything here but `allow_code` changes what is computed."""

@@ -269,3 +269,22 @@ def test_rows_that_were_mended_get_their_features(
     assert np.array_equal(matrix(run)[0], rows)  # those of before, until they are made anew
     score([str(pool)], out=str(run), features=FeatureSpec(), **options)
     assert np.array_equal(matrix(run)[1], matrix(together)[1])
+
+
+def test_features_are_of_the_teachers_own_view_whatever_the_scores_are_averages_of(
+    spec: ScoreSpec, pool: Path, together: Path, tmp_path: Path
+) -> None:
+    several = spec.model_copy(update={"views": "flip"})
+    add(tmp_path / "both", pool, several)
+    score([str(pool)], spec=several, out=str(tmp_path / "later"), execution=INLINE)
+    before = table_hashes(tmp_path / "later")
+    add(tmp_path / "later", pool, several)
+    assert before.items() <= table_hashes(tmp_path / "later").items(), "scores stay as they are"
+    for run in (tmp_path / "both", tmp_path / "later"):
+        fact, known = (
+            find_fact(RunLayout(str(run)), "features"),
+            find_fact(RunLayout(str(together)), "features"),
+        )
+        assert fact.fact_id == known.fact_id
+        for found, expected in zip(matrix(run), matrix(together), strict=True):
+            np.testing.assert_array_equal(found, expected)

@@ -33,7 +33,7 @@ def test_scores_and_features_come_from_one_pass(teacher: Teacher) -> None:
     runtime = EagerRuntime(teacher, taps=taps)
     plan = make_feature_plan(teacher, runtime, taps)
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
-    reply = Forward(runtime, plan, device="cpu")(images, rows("ok", "bad"))
+    reply = Forward(runtime, plan, device="cpu")([images], rows("ok", "bad"))
     reply.wait()
     assert reply.scores is not None
     assert reply.features is not None
@@ -42,7 +42,7 @@ def test_scores_and_features_come_from_one_pass(teacher: Teacher) -> None:
     for found, expected in zip(reply.scores, scores_from_logits(answer.logits), strict=True):
         assert torch.equal(found, expected)
     assert torch.equal(reply.features.values, answer.features.half())
-    alone = Forward(EagerRuntime(teacher), None, device="cpu")(images, rows("ok"))
+    alone = Forward(EagerRuntime(teacher), None, device="cpu")([images], rows("ok"))
     assert alone.features is None
     assert alone.scores is not None
     assert torch.equal(alone.scores.noise_value, reply.scores.noise_value)
@@ -50,5 +50,5 @@ def test_scores_and_features_come_from_one_pass(teacher: Teacher) -> None:
 
 def test_a_batch_without_pixels_is_not_run(teacher: Teacher) -> None:
     images = torch.zeros((4, 3, 32, 32), dtype=torch.uint8)
-    reply = Forward(EagerRuntime(teacher), None, device="cpu")(images, rows("bad", "bad"))
+    reply = Forward(EagerRuntime(teacher), None, device="cpu")([images], rows("bad", "bad"))
     assert (reply.scores, reply.features, reply.forward_s) == (None, None, 0)

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
+from torchvision import transforms
 
 from selector.scores.noise_value import noise_value
 from selector.scoring.decode_job import DecodeTimes
@@ -250,3 +252,86 @@ def test_rows_are_safe_from_a_reader_that_takes_the_slot_at_once(
         )
         hasty, _ = read(other.score(task(shard, tmp_path / "hasty")))
     assert hasty.equals(usual)
+
+
+@pytest.fixture(scope="module")
+def ten_spec(spec: ScoreSpec) -> ScoreSpec:
+    return spec.model_copy(update={"views": "ten"})
+
+
+@pytest.fixture(scope="module")
+def ten(ten_spec: ScoreSpec) -> Iterator[ShardScorer]:
+    with ShardScorer(ten_spec, batch_size=BATCH, threads=2) as opened:
+        yield opened
+
+
+def test_ten_views_are_those_of_a_plain_float64_loop(
+    ten: ShardScorer, scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    result = ten.score(task(shard, tmp_path / "ten"))
+    assert result.counters["images"] == NUM_IMAGES, "images, not views"
+    scores, _ = read(result)
+    once, _ = read(scorer.score(task(shard, tmp_path / "one")))
+    model = tiny_model("he/resnet8", sharpness=8).double()
+    preprocessing = default_preprocessing("he/resnet8")
+    differ = 0
+    for index, (row, own) in enumerate(zip(scores.to_pylist(), once.to_pylist(), strict=True)):
+        assert row["status"] == own["status"]
+        if row["status"] != "ok":
+            assert row["noise_value"] is row["pseudo_label"] is None
+            continue
+        original = Image.fromarray(decode(image(index)))
+        squash = transforms.Resize((32, 32), transforms.InterpolationMode.BILINEAR)
+        larger = transforms.Resize((36, 36), transforms.InterpolationMode.BILINEAR)
+        crops = [squash(original), *transforms.FiveCrop(32)(larger(original))[:4]]
+        views = [view for crop in crops for view in (crop, ImageOps.mirror(crop))]
+        pixels = torch.stack([transforms.PILToTensor()(view) for view in views])
+        with torch.no_grad():
+            p = model(preprocessing.normalize(pixels).double()).softmax(1).mean(0)
+        assert row["pseudo_label"] == p.argmax().item()
+        assert row["max_prob"] == pytest.approx(p.max().item(), rel=1e-4)
+        assert row["noise_value"] == pytest.approx(-p.max().log().item(), rel=1e-3)
+        assert row["entropy"] == pytest.approx(torch.special.entr(p).sum().item(), rel=1e-3)
+        best, second = p.topk(2).values.tolist()
+        assert row["margin"] == pytest.approx(best - second, rel=1e-3, abs=1e-5)
+        same = ("width", "height", "phash", "content_hash", "num_bytes", "key")
+        assert all(row[name] == own[name] for name in same)
+        differ += row["noise_value"] != own["noise_value"]
+    assert differ > NUM_IMAGES / 2
+
+
+def test_rows_of_several_views_do_not_depend_on_threads_or_division(
+    ten: ShardScorer, ten_spec: ScoreSpec, shard: str, tmp_path: Path
+) -> None:
+    whole = ten.score(task(shard, tmp_path / "2"))
+    with ShardScorer(ten_spec, batch_size=BATCH, threads=1) as alone:
+        single = alone.score(task(shard, tmp_path / "1"))
+    assert [Path(p).read_bytes() for p in whole.paths] == [
+        Path(p).read_bytes() for p in single.paths
+    ]
+    halves = [
+        read(ten.score(task(shard, tmp_path / "parts", start=start, stop=stop)))[0]
+        for start, stop in ((0, 3 * BATCH), (3 * BATCH, None))
+    ]
+    assert pa.concat_tables(halves).unify_dictionaries().to_pylist() == read(whole)[0].to_pylist()
+
+
+def test_a_teacher_that_breaks_down_on_one_view_costs_the_row(
+    ten_spec: ScoreSpec, shard: str, tmp_path: Path
+) -> None:
+    class BrokenMirror:
+        """NaN for the second row of every mirror image, which is every second call."""
+
+        calls = 0
+
+        def answer(self, batch_NCHW: Tensor) -> Answer:
+            self.calls += 1
+            logits = torch.arange(10.0).repeat(len(batch_NCHW), 1)
+            if self.calls % 2 == 0:
+                logits[1] = torch.nan
+            return Answer(logits, None)
+
+    with ShardScorer(ten_spec, batch_size=BATCH, threads=1) as scorer:
+        scorer._forward._runtime = BrokenMirror()  # type: ignore[assignment]
+        scores, _ = read(scorer.score(task(shard, tmp_path, stop=BATCH)))
+    assert scores["status"].to_pylist() == ["ok", "crashed", "ok", "undecodable", *["ok"] * 4]
