@@ -16,6 +16,7 @@ import yaml
 
 from cluster.ledger import Ledger, short_hash
 from cluster.provenance import hardware, now, versions
+from selector.scoring.spec import LEFT_OUT
 from selector.tables.layout import RunLayout
 from selector.tables.run_files import read_json
 from shards import atomic, storage
@@ -113,7 +114,7 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
 def _refuse_difference(layout: RunLayout, stored: dict[str, Any], asked: dict[str, Any]) -> None:
     if canonical_json(stored) == canonical_json(asked):
         return
-    lines = "\n  ".join(differences(stored, asked))
+    lines = "\n  ".join(differences(LEFT_OUT | stored, LEFT_OUT | asked))
     raise UsageError(
         f"{layout.root} was made with another configuration:\n  {lines}\n"
         "its tables would mix two meanings; use another --out, or ask for the stored configuration"

@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # a config file is read and checked without loading torch
     from selector.teachers.load import Teacher
 
 
+LEFT_OUT = {"views": "one"}
+"""Values that a semantic dict leaves out: runs from before there was a choice must go on."""
+
+
 class ScoreSpec(BaseModel):
     """Teacher, choice of the image in a sample, and limits; unknown fields are refused."""
 
@@ -82,8 +86,8 @@ def semantic_dict(spec: ScoreSpec, teacher: Teacher, *, device: str = "cpu") -> 
         "limits": asdict(spec.limits),
         "runtime": recorded_name(spec.runtime, device),
     }
-    # Runs from before there were views are runs of one: they must go on.
-    return values if spec.views == "one" else values | {"views": spec.views}
+    given = {"views": spec.views}
+    return values | {name: value for name, value in given.items() if value != LEFT_OUT[name]}
 
 
 def views_of(semantic: Mapping[str, Any]) -> ViewsName:
@@ -92,7 +96,7 @@ def views_of(semantic: Mapping[str, Any]) -> ViewsName:
     Raises:
         ValueError: some that this version of coursepack does not know.
     """
-    name: Any = semantic.get("views", "one")
+    name: Any = (LEFT_OUT | dict(semantic))["views"]
     if name not in get_args(ViewsName):
         raise ValueError(f"views {name!r} are unknown")
     known: ViewsName = name

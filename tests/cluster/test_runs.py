@@ -35,6 +35,12 @@ def test_another_teacher_is_refused_with_the_difference(tmp_path: Path) -> None:
     assert "fingerprint" not in str(caught.value), "what is equal is not told"
 
 
+def test_what_a_stored_configuration_leaves_out_is_told_as_what_it_means(tmp_path: Path) -> None:
+    open_run(str(tmp_path), semantic=SEMANTIC, execution={}, facts={})
+    with pytest.raises(UsageError, match='views: "one" -> "ten"'):
+        open_run(str(tmp_path), semantic=SEMANTIC | {"views": "ten"}, execution={}, facts={})
+
+
 def test_differences_name_every_leaf() -> None:
     old = {"a": 1, "b": {"c": [1], "d": 2}}
     new = {"a": 1, "b": {"c": [2]}, "e": None}

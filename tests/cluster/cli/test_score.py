@@ -144,3 +144,32 @@ def test_senseless_features_are_refused(command, pool, weights, tmp_path):
     )  # fmt: skip
     assert alone.exit_code == 2
     assert "--taps says where features are read; add --features" in alone.stderr
+
+
+def test_scores_over_several_views_are_told_and_never_mixed_with_others(command, tmp_path):
+    run = tmp_path / "run"
+    assert _invoke(*command, "--views", "ten").exit_code == 0
+    again = _invoke(*command)
+    assert again.exit_code == 2
+    assert 'views: "ten" -> "one"' in again.stderr
+    other = _invoke(*command, "--set", "views=five")
+    assert 'views: "ten" -> "five"' in other.stderr
+    for name, n in (("a", 5), ("b", 7)):
+        _invoke("select", run, "--recipe", "dfnd", "--n", n, "--name", name)
+    told = "scores: averages over 10 views of an image (ten)"
+    diff = _invoke("diff", run, "a", "b")
+    assert told in diff.stdout
+    assert json.loads(_invoke("diff", run, "a", "b", "--json").stdout)["views"] == "ten"
+    explained = _invoke("explain", run, "s00-0001", "--selection", "a")
+    assert explained.stdout.startswith(told)
+    report = _invoke("report", run, "--selection", "a", "--json")
+    page = Path(json.loads(report.stdout)["report"]).read_text()
+    assert "averages over the views" in page
+
+
+@pytest.mark.parametrize("given", [("--views", "7"), ("--set", "views=crops")])
+def test_views_that_there_are_not_are_refused(command, tmp_path, given):
+    answer = _invoke(*command, *given)
+    assert answer.exit_code == 2
+    assert all(name in answer.stderr for name in ("one", "flip", "five", "ten"))
+    assert not (tmp_path / "run").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,14 @@ def test_a_file_of_score_says_what_to_run(
         "out": str(tmp_path / "never-made"),
         "teacher": {"name": "he/resnet8", "weights": str(home / "teacher.safetensors")},
         "execution": {"threads": 1, "batch_size": 8},
+        "views": "five",
     }
     (tmp_path / "score.yaml").write_text(yaml.safe_dump(config))
     words = ["bench", "--config", str(tmp_path / "score.yaml"), "--images", "64", "--rounds", "3"]
     assert app([*words, "--json"], prog_name="coursepack", standalone_mode=False) in (0, None)
     found = json.loads(capsys.readouterr().out)
     assert found["workload"]["batch_size"] == 8
+    assert found["workload"]["views"] == "five"
     assert not (tmp_path / "never-made").exists()
 
 
@@ -126,6 +129,10 @@ def test_other_machines_and_workloads_are_told_and_no_regression(made: BenchResu
     told = " ".join(found.differences)
     assert "cores: 999 then" in told
     assert "batch_size: 999 then, 16 now" in told
+    assert "views" not in told
+    several = replace(made.report, workload={**made.report.workload, "views": "ten"})
+    assert compare(several, before).differences[-1] == "views: one then, ten now"
+    assert "views ten, batch" in "\n".join(several.lines())
     assert BenchResult(made.report, None, None, found).exit_code == 0
 
 

@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> RunLayout:
     given = tiny_teacher(tmp_path, "he/resnet8").model_copy(
         update={"preprocessing": {"resize_mode": "short_side"}}
     )
-    spec = ScoreSpec(teacher=given, image_ext=("png",))
+    spec = ScoreSpec(teacher=given, image_ext=("png",), views="five")
     teacher = load_teacher(given)
     layout = RunLayout(str(tmp_path / "run"))
     Path(layout.root).mkdir()
@@ -37,6 +37,7 @@ def run(tmp_path: Path) -> RunLayout:
 def test_the_teacher_is_found_again(run: RunLayout) -> None:
     known = teacher_of_run(run)
     assert (known.batch_size, known.device, known.spec.image_ext) == (32, "cpu", ("png",))
+    assert known.spec.views == "five"
     teacher = known.load()
     assert teacher.fingerprint == known.fingerprint
     assert teacher.preprocessing.resize_mode == "short_side"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from selector.scoring.spec import ScoreSpec, semantic_dict
+from selector.scoring.spec import ScoreSpec, semantic_dict, views_of
 from selector.teachers.load import TeacherSpec, load_teacher
 from shards.limits import DecodeLimits
 from shards.sample import IMAGE_EXTENSIONS
@@ -24,7 +24,8 @@ def test_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"image_ext": ()}, {"image_ext": ("",)}, {"batch": 3}, {"limits": {"max": 1}}]
+    "fields",
+    [{"image_ext": ()}, {"image_ext": ("",)}, {"batch": 3}, {"limits": {"max": 1}}, {"views": "3"}],
 )
 def test_refuses_senseless_fields(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
@@ -54,8 +55,16 @@ def test_the_semantic_half_tells_what_changes_values_and_nothing_else(tmp_path: 
         ScoreSpec(teacher=teacher_spec, image_ext=("png",)),
         ScoreSpec(teacher=teacher_spec, limits=DecodeLimits(max_pixels=10)),
         ScoreSpec(teacher=teacher_spec, preprocessing={"interpolation": "box"}),
+        ScoreSpec(teacher=teacher_spec, views="ten"),
     ):
         assert semantic(other) != base
+    assert "views" not in base, "runs from before there were views go on"
+
+
+def test_the_views_of_a_stored_run() -> None:
+    assert (views_of({}), views_of({"views": "five"})) == ("one", "five")
+    with pytest.raises(ValueError, match="'seven' are unknown"):
+        views_of({"views": "seven"})
 
 
 def test_a_spec_is_read_without_torch() -> None:
