@@ -7,7 +7,7 @@ CIFAR-10 ResNet-20). The teacher's logits of all ten views of every image are co
 the crops and the runtime of the product, and kept in the work folder. From them every choice of
 views is scored as the product scores it, and, for comparison, by the mean of log-probabilities.
 Prints one JSON line: for each, the share of on-domain images among the n lowest noise values and in
-a quota of n / 10 a class; how many of the n differ from those of one view; how often the views agree;
+a quota of n / 10 a class; how many of the n differ from those of one view; how often views agree;
 and how many noise values are exactly 0. The ground truth is read for these figures alone.
 """
 
