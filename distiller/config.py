@@ -29,7 +29,7 @@ from distiller.objective_options import (
 from distiller.optimizer import OptimizerOptions
 from distiller.options import Options
 from distiller.portable import Format
-from distiller.recipes import load_recipe, merge
+from distiller.recipes import OPTIONS, TRAININGS, load_recipes, merge
 from distiller.reselect import ReselectOptions
 from distiller.robust_options import RobustOptions
 from distiller.schedule import ScheduleOptions
@@ -56,8 +56,12 @@ class StudentOptions(Options):
 class DistillConfig(Options):
     """A training run. Same configuration, same machine, CPU: same weights, bit by bit."""
 
-    recipe: str | None = None
-    """A named recipe that fills in what is not given here: dfnd_seed, dfnd_code or pu_paper."""
+    recipe: str | tuple[str, ...] | None = Field(
+        default=None,
+        description="A named recipe, or several, each over those before it, that fill in what is "
+        f"not given here: {', '.join(TRAININGS)}; on top of one of these or alone: "
+        f"{', '.join(OPTIONS)}. See docs/trainings.md.",
+    )
 
     teacher: TeacherSpec | None = None
     """Who teaches; null only for the supervised objective."""
@@ -144,7 +148,7 @@ class DistillConfig(Options):
         if not isinstance(data, Mapping) or data.get("recipe") is None:
             return data
         try:
-            return merge(load_recipe(str(data["recipe"])), data)
+            return merge(load_recipes(data["recipe"]), data)
         except UsageError as error:
             raise ValueError(str(error)) from error
 

@@ -34,8 +34,9 @@ _BATCH = 256
 class ReselectOptions(Options):
     """Train on the best part of data.train, chosen again and again by teacher and student."""
 
-    n: int = Field(ge=1)
-    """Images that are trained on between two choices; data.train holds the candidates."""
+    n: float = Field(gt=0)
+    """Images that are trained on between two choices: from 1 on a number, below 1 a share of
+    data.train, which holds the candidates."""
 
     every: int = Field(default=500, ge=1)
     """Steps from one choice to the next."""
@@ -46,6 +47,17 @@ class ReselectOptions(Options):
     per_class: bool = True
     """The same number of each class of the mixture, places that a class cannot fill shared out
     among the others; false = the n best whatever their class."""
+
+    @field_validator("n")
+    @classmethod
+    def _whole_from_one_on(cls, n: float) -> float:
+        if n >= 1 and n != int(n):
+            raise ValueError(f"{n}: expected a whole number of images, or a share below 1")
+        return n
+
+    def count(self, num_candidates: int) -> int:
+        """Images of a choice, at least 1."""
+        return int(self.n) if self.n >= 1 else max(1, int(self.n * num_candidates))
 
     @field_validator("alpha")
     @classmethod
@@ -103,7 +115,9 @@ class Reselection:
             _, student_p_NC = _ask(self._images, student_logits)
             mixture_NC = mixture_NC + (1 - alpha) * student_p_NC
         chosen, cut = best_of_mixture(
-            mixture_NC, n=self._options.n, per_class=self._options.per_class
+            mixture_NC,
+            n=self._options.count(self._images.num_images),
+            per_class=self._options.per_class,
         )
         before, self.subset_n = self.subset_n, self._usable_N[chosen]
         self._chosen_at = begin

@@ -318,7 +318,7 @@ def _reselection(
     assert teacher is not None  # the configuration was checked for it
     if config.reselect.n >= len(train.index):
         raise UsageError(
-            f"reselect.n is {config.reselect.n}, but data.train has {len(train.index)} images to "
+            f"reselect.n is {config.reselect.n:g}, but data.train has {len(train.index)} images to "
             "choose from; give more candidates, or leave reselect out"
         )
     return Reselection(

@@ -8,6 +8,7 @@ import typer
 
 from cluster.cli.options import Address, AllowCode, AsJson, Debug, Overrides, example
 from cluster.cli.output import command
+from distiller.recipes import OPTIONS, TRAININGS
 
 app = typer.Typer()
 
@@ -16,6 +17,7 @@ app = typer.Typer()
     epilog=example(
         "coursepack distill distill.yaml",
         "coursepack distill distill.yaml --out student/ --set optimizer.lr=0.05 --set seed=1",
+        "coursepack distill distill.yaml --recipe dfnd_seed --recipe patient --set steps=80000",
     )
 )
 def distill(
@@ -25,6 +27,16 @@ def distill(
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="DIR", help="Folder of the student, instead of the file's."),
+    ] = None,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe",
+            metavar="NAME",
+            help="Settings that ship, for what the file does not say, in place of the file's "
+            f"recipe: {', '.join(TRAININGS)}; options to go on top: {', '.join(OPTIONS)}; "
+            "repeatable.",
+        ),
     ] = None,
     address: Address = None,
     assignments: Overrides = None,
@@ -42,7 +54,7 @@ def distill(
         from cluster.config import overrides_of
         from cluster.verbs.distill import distill as run
 
-        given = {"out": out, "teacher.allow_code": allow_code or None}
+        given = {"out": out, "recipe": recipes or None, "teacher.allow_code": allow_code or None}
         overrides = overrides_of(assignments, given)
         with output.progress() as on_progress:
             result = run(config, overrides=overrides, address=address, on_progress=on_progress)
