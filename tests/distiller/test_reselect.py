@@ -8,10 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from distiller.config import DistillConfig
 from distiller.metrics import read_metrics
-from distiller.reselect import best_of_mixture
+from distiller.reselect import ReselectOptions, best_of_mixture
 from distiller.trainer import distill
 from shards.errors import UsageError
 from tests.distiller.small_runs import small_config, untimed_card, untimed_metrics
@@ -94,3 +95,19 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         reselecting(tmp_path, data={"train": ["a"], "labelled": ["b"]})
     with pytest.raises(UsageError, match=r"expected two shares in \[0, 1\]"):
         reselecting(tmp_path, reselect={"n": 5, "alpha": [2.0, 0.0]})
+
+
+def test_n_is_a_number_or_a_share() -> None:
+    assert ReselectOptions(n=24).count(60) == 24
+    assert ReselectOptions(n=0.5).count(61) == 30
+    assert ReselectOptions(n=0.001).count(60) == 1
+    with pytest.raises(ValidationError, match="a whole number of images, or a share below 1"):
+        ReselectOptions(n=2.5)
+
+
+def test_a_share_is_the_number_that_it_makes(tmp_path: Path) -> None:
+    results = [
+        distill(reselecting(tmp_path, reselect={"n": n, "every": 4}, out=str(tmp_path / f"{n}")))
+        for n in (24, 0.4)
+    ]
+    assert results[0].student_weights.read_bytes() == results[1].student_weights.read_bytes()

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.cli.main import app
+from distiller.recipes import RECIPES
 from tests.support.pools import write_pool, write_teacher
 
 
@@ -74,3 +75,20 @@ def test_a_file_that_is_not_there(tmp_path):
     result = _invoke("distill", tmp_path / "missing.yaml")
     assert result.exit_code == 2
     assert "missing.yaml" in result.stderr
+
+
+def test_help_lists_every_recipe_that_ships():
+    text = " ".join(_invoke("distill", "--help").stdout.replace("│", " ").split())
+    assert all(name in text for name in RECIPES)
+
+
+def test_a_recipe_of_the_command_line_fills_in_what_the_file_does_not_say(config, tmp_path):
+    recipes = ("--recipe", "average", "--recipe", "hints")
+    result = _invoke("distill", config, "--out", tmp_path / "student", *recipes, "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads((tmp_path / "student" / "card.json").read_text())
+    assert told["config"]["average"] == {"decay": 0.999}
+    assert [pair["student"] for pair in told["hints"]] == ["layer1", "layer2", "layer3"]
+    unknown = _invoke("distill", config, "--recipe", "patience")
+    assert unknown.exit_code == 2
+    assert "'patience' is unknown; expected one of dfnd_seed" in unknown.stderr

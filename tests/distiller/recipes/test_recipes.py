@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from distiller.config import load_config
 from distiller.objective_options import NoisyOptions
-from distiller.recipes import RECIPES, load_recipe, merge
+from distiller.optimizer import OptimizerOptions
+from distiller.recipes import OPTIONS, RECIPES, TRAININGS, load_recipe, load_recipes, merge
+from distiller.trainer import distill
 from shards.errors import UsageError
+from tests.distiller.small_runs import small_config
 
 GIVEN = {"teacher": {"weights": "t.safetensors"}, "data": {"train": ["selected/"]}, "out": "out"}
 
@@ -19,8 +22,8 @@ def test_every_recipe_file_is_listed_and_every_listed_recipe_has_a_file() -> Non
     assert {path.stem for path in folder.glob("*.yaml")} == set(RECIPES)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_is_complete_but_for_what_only_the_user_knows(name: str) -> None:
+@pytest.mark.parametrize("name", TRAININGS)
+def test_every_training_is_complete_but_for_what_only_the_user_knows(name: str) -> None:
     config = load_config({"recipe": name, **GIVEN})
     assert config.recipe == name
     assert config.objective.kind == ("robust" if name == "pu_paper" else "noisy")
@@ -83,6 +86,77 @@ def test_another_kind_drops_the_options_of_the_recipes_kind() -> None:
     )
     assert config.schedule.milestones == ()
     assert config.objective.temperature == 4.0
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_goes_on_top_of_a_training_and_of_a_users_own(name: str) -> None:
+    """It changes what it is about and nothing else; what the user says wins."""
+    base = load_config({"recipe": "dfnd_seed", **GIVEN})
+    config = load_config({"recipe": ["dfnd_seed", name], **GIVEN})
+    before, after = base.model_dump(), config.model_dump()
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {"recipe", *load_recipe(name)}
+    own = {
+        "teacher": {"name": "he/resnet20", "weights": "w.npz"},
+        "student": {"name": "he/resnet8"},
+        "objective": {"kind": "kd"},
+        "optimizer": {"lr": 0.02},
+        "steps": 90,
+    }
+    alone = load_config({"recipe": name, **GIVEN, **own})
+    assert (alone.steps, alone.optimizer) == (90, OptimizerOptions(lr=0.02))
+    for key in load_recipe(name):
+        assert key == "steps" or getattr(alone, key) != getattr(load_config({**GIVEN, **own}), key)
+
+
+def test_the_options_own_numbers() -> None:
+    config = load_config({"recipe": ["dfnd_seed", *OPTIONS], **GIVEN})
+    assert (config.steps, config.batch_size) == (160_000, 512)
+    assert (config.schedule.kind, config.schedule.milestones) == ("cosine", ())
+    assert config.augment.mix is not None
+    assert (config.augment.mix.mixup, config.augment.crop_padding) == (0.5, 0)
+    assert config.reselect is not None
+    assert config.reselect.count(1001) == 500
+    assert config.hints is not None
+    assert config.hints.kind == "attention"  # the later of the two
+    assert isinstance(config.objective, NoisyOptions)
+    over = load_config(
+        {
+            "recipe": ["dfnd_seed", "patient", "hints"],
+            **GIVEN,
+            "augment": {"flip": False, "mix": {"mixup": 0.2, "cutmix": 0.3}},
+            "hints": None,
+        }
+    )
+    assert over.hints is None
+    assert over.augment.mix is not None
+    assert (over.augment.flip, over.augment.mix.mixup, over.augment.mix.cutmix) == (False, 0.2, 0.3)
+    assert over.augment.resized_crop is not None
+
+
+def test_a_training_behind_an_option_would_undo_it() -> None:
+    with pytest.raises(UsageError, match="put it first, options"):
+        load_recipes(["patient", "dfnd_seed"])
+
+
+def test_all_options_train_together(tmp_path: Path) -> None:
+    """Real steps: mixes, hints, a choice of half the images, an average, one after the other."""
+    config = small_config(
+        tmp_path,
+        recipe=["patient", "reselect", "hints", "average"],
+        augment={"flip": False},
+        reselect={"every": 3},
+        steps=6,
+    )
+    metrics = distill(config).metrics
+    assert {"train_loss_kd", "train_loss_hint_pool1"} <= metrics.keys()
+    assert config.augment.mix is not None
+    assert distill(config).card["recipe"] == ["patient", "reselect", "hints", "average"]
+
+
+def test_a_dumped_configuration_with_recipes_reads_as_the_same() -> None:
+    config = load_config({"recipe": ["dfnd_seed", "patient"], **GIVEN, "average": {}})
+    assert load_config(config.model_dump(mode="json")) == config
 
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:
