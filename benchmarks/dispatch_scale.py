@@ -104,7 +104,7 @@ def empty(work: Path, shards: int, workers: int) -> Iterator[dict[str, object]]:
         begun = time.monotonic()
         tasks = to_do(ledger, listing(shards))
         asked_s = time.monotonic() - begun
-        pool = ProcessPool(SleepStage(ledger.folder), threads=1)
+        pool = ProcessPool(SleepStage(ledger.folder))
         count = 0
         for outcome in dispatch(pool, tasks, workers=workers):
             count += isinstance(outcome, Finished)
@@ -138,7 +138,7 @@ def timed(executor: str, tasks: Sequence[SleepTask], workers: int) -> dict[str, 
         )  # fmt: skip
         inner: WorkerPool = RayPool(ray, SleepStage(), resources=ActorResources(num_cpus=1))
     else:
-        inner = ProcessPool(SleepStage(), threads=1)
+        inner = ProcessPool(SleepStage())
     pool = Together(inner, workers)
     ended = 0.0
     for outcome in dispatch(pool, tasks, workers=workers):  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ from cluster.stage import Stage, Task, Worker
 from cluster.worker_pool import CannotOpen, Died, Done, PoolEvent, Raised, Ready
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Environment of a worker that says how many threads its maths libraries may use."""
+"""Environment of a worker that says how many threads its maths libraries may use; several of them
+read it on import alone."""
 
 _BURIAL_S = 10.0
 """A killed process that hangs in its file system is left to it after this long."""
@@ -35,10 +36,10 @@ class WorkerProcess:
     board: Board
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """Environment of a worker whose maths libraries use `threads` threads."""
+def worker_environment() -> dict[str, str]:
+    """Environment of a worker. Its threads work side by side, so each has a core and no more."""
     return os.environ | {
-        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        **dict.fromkeys(THREAD_VARIABLES, "1"),
         # What the driver can import, and from where, the worker can: stages are found by name.
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
@@ -71,18 +72,14 @@ class ProcessPool:
 
     Args:
         stage: What each process opens.
-        threads: Threads that a worker's maths libraries may use; set in its environment before
-            anything is imported, because several of them read it only then.
         devices: GPUs to spread the processes over; each sees one of them. 0 = CPU.
         standby: Processes that were started in advance; taken first, where they fit.
     """
 
-    def __init__(
-        self, stage: Stage, *, threads: int, devices: int = 0, standby: Standby | None = None
-    ) -> None:
+    def __init__(self, stage: Stage, *, devices: int = 0, standby: Standby | None = None) -> None:
         self._stage = pickle.dumps(stage)
         self._code = code_fingerprint()
-        self._environment = worker_environment(threads)
+        self._environment = worker_environment()
         self._devices = devices
         self._standby = standby
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -183,12 +180,11 @@ class Standby:
 
     Args:
         count: how many.
-        threads: as of the pool that will take them.
         preload: module that they import.
     """
 
-    def __init__(self, count: int, *, threads: int, preload: str) -> None:
-        self._environment = worker_environment(threads)
+    def __init__(self, count: int, *, preload: str) -> None:
+        self._environment = worker_environment()
         self._waiting = [start_process(self._environment, preload=preload) for _ in range(count)]
 
     def take(self, environment: Mapping[str, str]) -> WorkerProcess | None:

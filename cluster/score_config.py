@@ -43,14 +43,14 @@ class ExecutionSection(_Section):
     """Ray cluster: auto or host:port."""
 
     actors: int | None = Field(default=None, ge=1)
-    """Workers; null = one per GPU, or as many as the cores allow."""
+    """Workers; null = one per GPU, or one per core where memory and the number of shards allow."""
 
     threads: int | None = Field(default=None, ge=1)
-    """Threads per worker."""
+    """Threads per worker; null = the cores that there are for each."""
 
     batch_size: int | None = Field(default=None, ge=1)
-    """Images per forward pass. On a CPU the tables are byte-identical only for one batch size and
-    number of threads."""
+    """Images per forward pass. On a CPU the tables are byte-identical for one batch size, whatever
+    the number of workers and threads."""
 
     device: str | None = None
     """cpu or cuda; null = cuda where there is one."""

@@ -1,12 +1,15 @@
-"""coursepack score, from the command line's own function."""
+"""The command `coursepack score`, with every choice left to it but batch size and device."""
 
 from __future__ import annotations
 
-from benchmarks.peers.job import BATCH_SIZE, Job, finish
-from cluster import score
-from cluster.execution import ExecutionConfig
-from selector.scoring.spec import ScoreSpec
-from selector.teachers.spec import TeacherSpec
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from cluster.cli.main import main as command
 
 PREPROCESSING = {
     "channels": 3, "resize_mode": "short_side", "interpolation": "bilinear",
@@ -14,22 +17,38 @@ PREPROCESSING = {
 }  # fmt: skip
 
 
+def score_config(job: dict[str, Any]) -> dict[str, Any]:
+    """The score.yaml of a job; torch is not loaded for it, as the command itself loads it late."""
+    made = {
+        "stub": "py:benchmarks.peers.models:Stub",
+        "lenet": "py:benchmarks.peers.models:SmallNet",
+    }
+    size = {"resize": 256 if job["side"] == 224 else job["side"], "crop": job["side"]}
+    return {
+        "pool": job["shards"],
+        "out": job["out"],
+        "teacher": {
+            "name": made.get(job["teacher"], job["teacher"]),
+            "weights": job["weights"],
+            "preprocessing": {**PREPROCESSING, **size, "orientation": "stored"},
+        },
+        "execution": {"executor": "local", "batch_size": 64, "device": "cpu"},
+    }
+
+
 def main() -> None:
-    job = Job.from_argv()
-    made = {"stub": "py:benchmarks.peers.job:Stub", "lenet": "py:benchmarks.peers.job:SmallNet"}
-    size = {"resize": 256 if job.side == 224 else job.side, "crop": job.side}
-    spec = ScoreSpec(
-        teacher=TeacherSpec(
-            name=made.get(job.teacher, job.teacher), weights=job.weights, allow_code=True,
-            preprocessing={**PREPROCESSING, **size, "orientation": "stored"},
-        )
-    )  # fmt: skip
-    report = score(
-        job.shards, spec=spec, out=job.out,
-        execution=ExecutionConfig(executor="local", threads=job.cores, actors=1,
-                                  batch_size=BATCH_SIZE, device="cpu"),
-    )  # fmt: skip
-    finish(report.rows)
+    job = json.loads(sys.argv[1])
+    config = Path(f"{job['out']}.yaml")
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps(score_config(job)))
+    sys.argv = ["coursepack", "score", "--config", str(config), "--allow-code"]
+    try:
+        command()
+    except SystemExit as end:
+        if end.code:
+            raise
+    parts = Path(job["out"], "scores").glob("*.parquet")
+    print(json.dumps({"images": sum(pq.read_metadata(part).num_rows for part in parts)}))
 
 
 if __name__ == "__main__":

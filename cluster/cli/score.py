@@ -139,8 +139,10 @@ def score(
         )
         execution = chosen.execution.to_config()
         is_new = chosen.runtime != "auto" and not storage.exists(RunLayout(chosen.out).config)
+        is_near = all(storage.is_local(one) for one in chosen.pool)
+        parts = len(storage.expand(chosen.pool)) if is_new and is_near else None
         with (
-            standby_workers(execution, is_new=is_new) as standby,
+            standby_workers(execution, is_new=is_new, parts=parts) as standby,
             output.progress() as on_progress,
         ):
             from cluster.verbs.score import score as run  # torch; the workers load it too by now

@@ -25,7 +25,7 @@ from cluster.progress import OnProgress, Progress, ignore, say_to
 from cluster.provenance import now
 from cluster.runtime_choice import choose_runtime
 from cluster.score_stage import ScoreStage
-from cluster.verbs.score import DEFAULT_SPLIT, default_batch_size
+from cluster.verbs.score import DEFAULT_SPLIT, default_batch_size, num_parts
 from selector.scoring.spec import ScoreSpec, semantic_dict
 from selector.tables.layout import RunLayout
 from selector.teachers.load import Teacher, load_teacher
@@ -88,7 +88,11 @@ def plan(
             "on a cluster a plan needs --out: the probes write where every node reaches, and what "
             "they write is removed"
         )
-    chosen = make_plan(execution, device=device)
+    split_bytes = stored.get("split_bytes", DEFAULT_SPLIT)
+    if execution.split_bytes is not None:
+        split_bytes = execution.split_bytes
+    parts = num_parts(todo, split_bytes=split_bytes)
+    chosen = make_plan(execution, device=device, parts=parts)
     batch_size = (
         execution.batch_size or stored.get("batch_size") or default_batch_size(teacher, device)
     )
@@ -117,9 +121,6 @@ def plan(
             "no image could be probed: the chosen shards are empty or broken; see `coursepack "
             "shards verify POOL`"
         )
-    split_bytes = stored.get("split_bytes", DEFAULT_SPLIT)
-    if execution.split_bytes is not None:
-        split_bytes = execution.split_bytes
     sizes = part_sizes(work, split_bytes=split_bytes, batch_size=batch_size)
     expected = estimate(probes, sizes, actors=chosen.actors, batch_size=batch_size)
     forecast = _forecast(

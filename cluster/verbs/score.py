@@ -134,7 +134,9 @@ def score(
         for marker in state.mended:
             run.ledger.remove(marker)
         patiently(lambda: write_manifest(layout, state.manifest))
-        plan = make_plan(execution, device=run.execution["device"])
+        split_bytes = run.execution.get("split_bytes") or 0
+        parts = num_parts(state.todo or _present(state), split_bytes=split_bytes)
+        plan = make_plan(execution, device=run.execution["device"], parts=parts)
         stage = ScoreStage(
             spec=spec,
             teacher_fingerprint=teacher.fingerprint,
@@ -153,7 +155,7 @@ def score(
         try:
             tasks = tasks_for(
                 state.todo, read_divisions(layout, state.manifest), done.keys() - again,
-                run=run.root, split_bytes=run.execution.get("split_bytes") or 0,
+                run=run.root, split_bytes=split_bytes,
                 batch_size=run.execution["batch_size"],
             )  # fmt: skip
             if retry_failed:
@@ -205,6 +207,12 @@ def _with_defaults(
         "batch_size": execution.batch_size or default_batch_size(teacher, device),
         "split_bytes": DEFAULT_SPLIT if execution.split_bytes is None else execution.split_bytes,
     }
+
+
+def num_parts(shards: Sequence[ShardEntry], *, split_bytes: int) -> int:
+    """Parts that shards will make, about: large ones are divided."""
+    sizes = (entry.num_bytes for entry in shards)
+    return sum(max(1, size // split_bytes) if split_bytes else 1 for size in sizes)
 
 
 def default_batch_size(teacher: Teacher, device: str) -> int:

@@ -27,7 +27,7 @@ from tests.support.stages import ToyStage, ToyTask, folder_results
 def run(
     stage: Stage, tasks: list[ToyTask], *, workers: int = 2, leases: LeasePolicy | None = None
 ) -> list[Outcome]:
-    pool = ProcessPool(stage, threads=1)
+    pool = ProcessPool(stage)
     try:
         return list(dispatch(pool, tasks, workers=workers, leases=leases))
     finally:
@@ -78,7 +78,7 @@ def test_workers_leave_when_the_driver_is_killed(tmp_path: Path) -> None:
         "from cluster.local_executor import ProcessPool\n"
         "from tests.support.stages import ToyStage\n"
         "import time\n"
-        "pool = ProcessPool(ToyStage(), threads=1); n = pool.start()\n"
+        "pool = ProcessPool(ToyStage()); n = pool.start()\n"
         "print(pool._processes[n].pid, flush=True); time.sleep(60)\n"
     )
     driver = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
@@ -150,18 +150,18 @@ def test_a_worker_with_other_code_does_not_open(
 def test_a_pool_takes_waiting_workers_first_and_those_that_nobody_took_are_ended(
     tmp_path: Path,
 ) -> None:
-    standby = Standby(3, threads=1, preload="shards.decode")
+    standby = Standby(3, preload="shards.decode")
     dead, *waiting = [worker.process for worker in reversed(standby._waiting)]
     dead.kill()  # the next in line; a new process has to stand in for nobody
     dead.wait()
-    pool = ProcessPool(ToyStage(), threads=1, standby=standby)
+    pool = ProcessPool(ToyStage(), standby=standby)
     try:
         tasks = [ToyTask(name, str(tmp_path)) for name in "abcd"]
         outcomes = list(dispatch(pool, tasks, workers=1))
         assert names(outcomes, Finished) == set("abcd") == set(folder_results(tmp_path))
         assert list(pool._processes.values()) == [waiting[0]]
-        other = ProcessPool(ToyStage(), threads=2, standby=standby)
-        other.start()  # its libraries would use another number of threads
+        other = ProcessPool(ToyStage(), devices=2, standby=standby)
+        other.start()  # it is to see another GPU than those that wait
         assert waiting[1] not in other._processes.values()
         other.close()
     finally:
@@ -173,8 +173,8 @@ def test_a_pool_takes_waiting_workers_first_and_those_that_nobody_took_are_ended
 def test_a_module_that_is_not_there_leaves_the_complaint_to_whoever_needs_it(
     tmp_path: Path,
 ) -> None:
-    standby = Standby(1, threads=1, preload="no_such_module")
-    pool = ProcessPool(ToyStage(), threads=1, standby=standby)
+    standby = Standby(1, preload="no_such_module")
+    pool = ProcessPool(ToyStage(), standby=standby)
     try:
         outcomes = list(dispatch(pool, [ToyTask("a", str(tmp_path))], workers=1))
         assert names(outcomes, Finished) == {"a"}
