@@ -40,6 +40,7 @@ from cluster.speed.limits import Bench
 from cluster.speed.workload import read_workload
 from cluster.verbs.bench import bench
 from distiller.losses.kd import kd_loss
+from selector.scoring.forward import Forward
 from selector.scoring.spec import ScoreSpec
 from selector.teachers.load import load_teacher
 from selector.teachers.open_runtime import open_runtime
@@ -116,10 +117,10 @@ def decode_rates(pool: str, *, images: int, weights: str) -> Iterator[dict[str, 
     spec = ScoreSpec(teacher=TeacherSpec(name="torchvision/resnet18", weights=weights))
     teacher = load_teacher(spec.teacher_spec)
     workload = read_workload([pool], num_images=images)
-    runtime = open_runtime("eager", teacher, batch_size=64)
+    forward = Forward(open_runtime("eager", teacher, batch_size=64), None, device="cpu")
     threads = 1
     while threads <= usable_cores():
-        found = Bench(workload, spec, teacher, runtime, None, 64, threads).decode()
+        found = Bench(workload, spec, teacher, forward, None, 64, threads).decode()
         yield {
             "what": "decode",
             "threads": threads,

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cluster.halved_batches import smallest_halved
+
 STAGES = {
     "wait_read_s": "reading the shard",
     "wait_decode_s": "decoding and resizing",
@@ -27,6 +29,8 @@ class Throughput:
         busy_s: Worker seconds spent inside parts, summed over workers.
         seconds: Worker seconds by stage, keys as in `STAGES`.
         bound_by: The stage with the most seconds; "" if nothing was done.
+        halved_to: Images of the smallest batch that a worker came down to because the memory of
+            its device held no larger one; None = all held.
     """
 
     wall_s: float
@@ -38,6 +42,7 @@ class Throughput:
     busy_s: float
     seconds: dict[str, float] = field(default_factory=dict)
     bound_by: str = ""
+    halved_to: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,6 +62,10 @@ class Throughput:
             share = seconds / self.busy_s if self.busy_s else 0.0
             mark = "   <- bounds this run" if stage == self.bound_by else ""
             rows.append(f"  {text:<22} {seconds:9.1f} s {share:6.1%}{mark}")
+        if self.halved_to is not None:
+            rows.append(
+                f"batches halved to {self.halved_to:,} images: the device was out of memory"
+            )
         return rows
 
 
@@ -82,4 +91,5 @@ def throughput(counters: dict[str, float], *, wall_s: float, workers: int) -> Th
         busy_s=counters.get("wall_s", 0.0),
         seconds=seconds,
         bound_by=max(seconds, key=lambda stage: seconds[stage]) if images else "",
+        halved_to=smallest_halved(counters),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from cluster.bad_budget import BadBudget
 from cluster.dispatch import Finished, Outcome, Quarantined, Repeated, Waiting
 from cluster.forecast.record import beside_fact
+from cluster.halved_batches import halved_note
 from cluster.metrics import Throughput
 from cluster.pool_manifest import PoolState
 from cluster.runs import Run
@@ -75,9 +76,10 @@ class Tally:
                     self.parts += 1
                     self.statuses.update(statuses_of(outcome.result.counters))
                 self.num_bytes += outcome.task.num_bytes
+            was_halved = bool(self.counters.get("forward_halved"))
             for name, count in outcome.result.counters.items():
                 self.counters[name] = self.counters.get(name, 0.0) + count
-            return ""
+            return "" if was_halved else halved_note(self.counters)
         if isinstance(outcome, Waiting):
             return outcome.reason
         if isinstance(outcome, Quarantined):
@@ -175,7 +177,7 @@ def make_report(
         {"uri": entries[int(item["part"][:8])].uri, **item} for item in tally.quarantined_list()
     ]
     over_budget = not budget.allows(bad, rows)
-    told = [*warnings, *_problem_warnings(tally)]
+    told = [*warnings, *_problem_warnings(tally), *filter(None, [halved_note(tally.counters)])]
     told += [
         f"shard {uri} breaks off, and samples behind the break are missing: mend it and run the "
         "same command"

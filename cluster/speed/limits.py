@@ -27,7 +27,6 @@ from selector.scoring.task import ScoreTask
 from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.teachers.load import Teacher
-from selector.teachers.runtime import Runtime
 from selector.teachers.views import VIEWS, Views
 from shards import storage
 from shards.reader import open_shard
@@ -50,17 +49,20 @@ class Bench:
 
     Attributes:
         threads: that decode and, on a CPU, run the model, at once.
-        runtime: of the teacher, made for whole batches.
+        forward: the engine's own pass, so that both run the same network, and the same size of
+            batch where the memory of a GPU does not hold a whole one.
         features: what is stored beside the scores, or None.
+        models: the engine's thread of a GPU, whose CUDA graphs run in no other; None on a CPU.
     """
 
     workload: Workload
     spec: ScoreSpec
     teacher: Teacher
-    runtime: Runtime
+    forward: Forward
     features: FeaturePlan | None
     batch_size: int
     threads: int
+    models: Workers | None = None
     decoded: list[Slot[DecodeTimes]] = field(default_factory=list)
 
     @property
@@ -106,6 +108,7 @@ class Bench:
             batch_size=self.batch_size,
             input_size=self.teacher.preprocessing.input_size,
             crops=self.views.crops,
+            pinned=self.device.startswith("cuda"),
         )
         self.decoded = list(ring)
         for number, slot in enumerate(self.decoded):
@@ -120,13 +123,9 @@ class Bench:
 
     def model(self) -> Rate:
         """A forward pass of every view, and the scores, on decoded batches: after `decode`."""
-        forward = Forward(
-            self.runtime, self.features, device=self.device, mirrored=self.views.mirrored
-        )
-        on_cpu = self.device == "cpu"
 
         def run(slot: Slot[DecodeTimes]) -> None:
-            reply = forward(slot.crops, slot.rows)
+            reply = self.forward(slot.crops, slot.rows)
             reply.wait()
             slot.rows.set_scores(reply.scores)
             if reply.features is not None:
@@ -134,10 +133,10 @@ class Bench:
 
         whole = [slot for slot in self.decoded if slot.is_full] or self.decoded
         jobs = [partial(run, slot) for slot in whole]
-        wall_s, cpu_s = _in_threads(jobs, self.threads if on_cpu else 1)
+        wall_s, cpu_s = _in_threads(jobs, self.threads, self.models)
         images = len(whole) * self.batch_size  # a batch that is not full costs as much
         for slot in self.decoded[len(whole) :]:
-            run(slot)
+            _in_threads([partial(run, slot)], self.threads, self.models)
         return Rate(images / wall_s, cpu_s / images)
 
     def copies(self) -> Rate | None:
@@ -180,16 +179,24 @@ def _as_one_shard(batches: Sequence[RowBatch]) -> list[RowBatch]:
     return list(batches)
 
 
-def _in_threads(jobs: Sequence[Callable[[], object]], threads: int) -> tuple[float, float]:
-    """Seconds by the clock, and processor seconds of all threads, for all jobs."""
-    workers = Workers(threads, name="bench")
+def _in_threads(
+    jobs: Sequence[Callable[[], object]], threads: int, given: Workers | None = None
+) -> tuple[float, float]:
+    """Seconds by the clock, and processor seconds of all threads, for all jobs.
+
+    Args:
+        threads: of workers that are made for it.
+        given: workers to use instead.
+    """
+    workers = given or Workers(threads, name="bench")
     try:
         begin = perf_counter()
         done = [workers.submit(Urgency.DECODE, _processor_seconds, job) for job in jobs]
         cpu_s = sum(one.result() for one in done)
         return perf_counter() - begin, cpu_s
     finally:
-        workers.close()
+        if given is None:
+            workers.close()
 
 
 def _processor_seconds(job: Callable[[], object]) -> float:

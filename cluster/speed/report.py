@@ -30,8 +30,9 @@ class BenchReport:
     """Rates of one machine, one pool and one teacher, in images per second.
 
     Attributes:
-        workload: pool, images, bytes an image, teacher, runtime, batch size, threads, device,
-            views (absent = one).
+        workload: pool, images, bytes an image, teacher, runtime, batch size, and to what it was
+            halved where the device's memory was full (else None), threads, device, views (absent =
+            one).
         limits: of each stage if it were alone, as named in NAMES.
         engine: all of it together: the same images scored into tables.
         stamp: when, hardware, versions, commit.
@@ -103,6 +104,11 @@ class BenchReport:
             f"{told['teacher']} with {told['runtime']} on {told['device']}, {views}batch "
             f"{told['batch_size']}, {told['threads']} thread{'s'[: told['threads'] != 1]}"
         )
+        if told.get("halved_to"):
+            yield (
+                f"  the device's memory does not hold that: halved to {told['halved_to']:,}; give "
+                f"--batch-size {told['halved_to']}"
+            )
         yield f"limits of this machine, images/s (95 % interval of {told['rounds']} rounds):"
         for name, one in self.limits.items():
             low, high = one.interval

@@ -22,7 +22,7 @@ from selector.scoring.features import FeaturePlan, choose_taps, make_feature_pla
 from selector.scoring.shard_scorer import ShardScorer
 from selector.scoring.spec import ScoreSpec
 from selector.teachers.load import Teacher, load_teacher
-from selector.teachers.open_runtime import describe_runtime, open_runtime
+from selector.teachers.open_runtime import describe_runtime, recorded_name
 from selector.teachers.spec import RuntimeName
 from shards import atomic, storage
 from shards.errors import UsageError
@@ -109,12 +109,11 @@ def bench(
     plan = _full_features(spec.runtime, teacher, device=device) if features else None
     engine = ShardScorer(spec, batch_size=batch_size, threads=threads, device=device, features=plan)
     with engine as scorer:
-        runtime = open_runtime(
-            spec.runtime, scorer.teacher,
-            taps=() if plan is None else plan.taps, batch_size=batch_size, threads=threads,
-        )  # fmt: skip
+        models = None if device == "cpu" else scorer.models
         limits, rate = measure(
-            Bench(workload, spec, scorer.teacher, runtime, plan, batch_size, threads),
+            Bench(
+                workload, spec, scorer.teacher, scorer.forward, plan, batch_size, threads, models
+            ),
             scorer,
             rounds=rounds,
             on_round=lambda done: tell(Progress(done, rounds + 1, unit="rounds")),
@@ -125,9 +124,10 @@ def bench(
             "images": workload.num_images,
             "bytes_per_image": round(workload.num_bytes / workload.num_images),
             "teacher": teacher.name,
-            "runtime": runtime.name,
+            "runtime": recorded_name(spec.runtime, device),
             "features": 0 if plan is None else plan.dim,
             "batch_size": batch_size,
+            "halved_to": scorer.forward.halved_to,
             "threads": threads,
             "device": device,
             "rounds": rounds,

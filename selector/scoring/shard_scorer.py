@@ -33,7 +33,7 @@ from selector.scoring.ring import Ring, Slot
 from selector.scoring.rows import RowBatch
 from selector.scoring.scored_rows import ScoredRows
 from selector.scoring.spec import ScoreSpec
-from selector.scoring.task import PartResult, ScoreTask
+from selector.scoring.task import HALVED_TO, PartResult, ScoreTask
 from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
@@ -61,6 +61,9 @@ class ShardScorer:
         device: torch device of the teacher; another than "cpu" has a thread of its own.
         breadcrumb: told which images are being decoded, for whoever survives a crash.
         features: stored beside the scores; None = scores alone, which are the same bytes.
+
+    Attributes:
+        forward: the pass that it runs, and `models` the threads that run it.
 
     Raises:
         UsageError, StorageError: as `load_teacher` and `open_runtime`; a senseless batch size or
@@ -92,16 +95,15 @@ class ShardScorer:
             threads=threads,
         )
         self._views = VIEWS[spec.views]
-        self._forward = Forward(runtime, features, device=device, mirrored=self._views.mirrored)
-        self._forward_own = Forward(runtime, features, device=device)
+        self.forward = Forward(runtime, features, device=device, mirrored=self._views.mirrored)
         self._features = features
         self._spec = spec
         self._breadcrumb = breadcrumb
         self._on_images: Callable[[int], None] | None = None
         self._workers = Workers(threads, name="compute")
-        self._models = self._workers if device == "cpu" else Workers(1, name="model")
+        self.models = self._workers if device == "cpu" else Workers(1, name="model")
         # A GPU computes the next batch while results of the one before travel back.
-        self._in_flight = len(self._models) if device == "cpu" else 2
+        self._in_flight = len(self.models) if device == "cpu" else 2
         self._ring = self._new_ring()
 
     def __enter__(self) -> ShardScorer:
@@ -122,8 +124,8 @@ class ShardScorer:
     def close(self) -> None:
         """End the threads; torch computes with as many as before again."""
         self._workers.close()
-        if self._models is not self._workers:
-            self._models.close()
+        if self.models is not self._workers:
+            self.models.close()
         torch.set_num_threads(self._threads_before)
 
     def score(self, task: ScoreTask) -> PartResult:
@@ -195,6 +197,9 @@ class ShardScorer:
         counters["damaged"] = end.is_damaged
         counters["wait_write_s"] = writer.wait_s
         counters["write_s"] = writer.work_s
+        for size in self.forward.take_halvings():
+            counters["forward_halved"] += 1
+            counters[f"{HALVED_TO}{size}"] += 1
         counters["wall_s"] = perf_counter() - begin
         if retried is None:
             return PartResult(task.name, writer.paths, _complete(counters))
@@ -242,11 +247,10 @@ class ShardScorer:
                 for name, seconds in vars(job.result()).items():
                     counters[name] += seconds
             counters["wait_decode_s"] += perf_counter() - read
-            if scored is None:
-                forward, crops = self._forward, item.crops
-            else:  # scores are there already, and facts are of the teacher's own view
-                forward, crops = self._forward_own, item.crops[:1]
-            answer = self._models.submit(Urgency.MODEL, forward, crops, item.rows)
+            # Of `scored` the scores are there already, and facts are of the teacher's own view.
+            answer = self.models.submit(
+                Urgency.MODEL, self.forward, item.crops, item.rows, scored is not None
+            )
             running.append((item, answer))
             if len(running) == self._in_flight:
                 finish_oldest()
@@ -313,6 +317,7 @@ def _count(rows: RowBatch, counters: defaultdict[str, float]) -> None:
 
 def _complete(counters: Mapping[str, float]) -> dict[str, float]:
     """Every counter of `PartResult`, also those that nothing happened to."""
-    names = ("images", "failed", "bytes", *(f"status_{status}" for status in STATUSES))
+    statuses = [f"status_{status}" for status in STATUSES]
+    names = ("images", "failed", "bytes", "forward_halved", *statuses)
     seconds = ("wait_read_s", "wait_decode_s", "model_s", "forward_s", *vars(DecodeTimes()))
     return {name: 0.0 for name in (*names, *seconds)} | {k: float(v) for k, v in counters.items()}

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from selector.tables.layout import part_name
 from shards.manifest import ShardEntry
 
+HALVED_TO = "halved_to_"
+"""Counter, by the size behind it: batches were halved to so many images."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreTask:
@@ -72,7 +75,9 @@ class PartResult:
             problem_<each kind found>, damaged (1 when samples of the shard may be missing);
             features, features_null (sound images whose features are not finite), features_clipped
             (some feature exceeded half precision), features_differ (rows whose status is another
-            than in the scores); and seconds:
+            than in the scores); forward_halved (the memory of the device did not hold a batch, and
+            this one and all later ones of the worker are run in halves), halved_to_<each size>;
+            and seconds:
             wall_s: from open to the last file in place; about the sum of the next four.
             wait_read_s: waited for samples to be read. Near wall_s: storage bounds.
             wait_decode_s: waited for pixels. Near wall_s: decoding bounds.

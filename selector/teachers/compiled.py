@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selector.teachers.fixed_batch import FixedBatchRuntime
+from selector.teachers.fixed_batch import FixedBatchRuntime, FixedNetwork
 from selector.teachers.load import Teacher
 from selector.teachers.runtime import Answer, inference_network
 from selector.teachers.taps import Tap
@@ -33,31 +33,54 @@ class CompiledRuntime(FixedBatchRuntime):
         self._preprocessing = teacher.preprocessing
         self._device = torch.device(teacher.device)
         self.name = self.name_on(self._device.type)
-        network, stages = inference_network(teacher, taps)
-        super().__init__(stages, batch_size)
-        self._network = network.to(memory_format=torch.channels_last)
-        self._compiled: Callable[[Tensor], Any] | None = None
-        self._lock = threading.Lock()
+        # Made inside of the graph they would be a copy from the host, which a CUDA graph refuses.
+        cuda = self._device.type == "cuda"
+        self._constants = self._preprocessing.constants(self._device) if cuda else None
+        network, self._stages = inference_network(teacher, taps)
+        self._module = network.to(memory_format=torch.channels_last)
+        super().__init__(batch_size)
 
     @staticmethod
     def name_on(device_type: str) -> str:
         """What is recorded: the precision differs between devices."""
         return "compile-bf16" if device_type == "cuda" else "compile-fp32"
 
-    def _run(self, batch_NCHW: Tensor) -> Answer:
-        output = self._output(batch_NCHW.to(self._device, non_blocking=True))
-        logits, features = output if self.stages else (output, None)
-        return Answer(logits.float(), None if features is None else features.float())
+    def fix_batch(self, batch_size: int) -> None:
+        """From now on take `batch_size` images: the next batch compiles the network anew."""
+        # What was compiled before keeps memory, of CUDA graphs even that of a whole pass; and each
+        # further shape would count towards the number after which the compiler gives up.
+        torch.compiler.reset()
+        super().fix_batch(batch_size)
 
-    def _output(self, batch_NCHW: Tensor) -> Any:
-        if self._compiled is None:
-            with self._lock:
-                if self._compiled is None:
-                    compiled = self._compile()
-                    output = self._call(compiled, batch_NCHW)
-                    self._compiled = compiled
-                    return output
-        return self._call(self._compiled, batch_NCHW)
+    def _make(self, batch_size: int) -> FixedNetwork:
+        lock = threading.Lock()
+        compiled: Callable[[Tensor], Any] | None = None
+
+        def output_of(batch_NCHW: Tensor) -> Any:
+            nonlocal compiled
+            if compiled is None:
+                with lock:
+                    if compiled is None:
+                        made = self._compile()
+                        output = self._call(made, batch_NCHW)
+                        compiled = made
+                        return output
+            return self._call(compiled, batch_NCHW)
+
+        def run(batch_NCHW: Tensor) -> Answer:
+            output = output_of(batch_NCHW.to(self._device, non_blocking=True))
+            logits, features = output if self._stages else (output, None)
+            return Answer(self._own(logits), None if features is None else self._own(features))
+
+        return FixedNetwork(batch_size, run, self._stages)
+
+    def _own(self, output: Tensor) -> Tensor:
+        """As float32, in memory that the next pass leaves alone: CUDA graphs write in their own."""
+        return output.to(torch.float32, copy=self._has_graphs)
+
+    @property
+    def _has_graphs(self) -> bool:
+        return self._device.type == "cuda" and self._preprocessing.input_size[1] <= _SMALL
 
     def _call(self, compiled: Callable[[Tensor], Any], batch_NCHW: Tensor) -> Any:
         cuda = self._device.type == "cuda"
@@ -66,13 +89,12 @@ class CompiledRuntime(FixedBatchRuntime):
 
     def _compile(self) -> Callable[[Tensor], Any]:
         def from_pixels(pixels_NCHW: Tensor) -> Any:
-            inputs = self._preprocessing.normalize(pixels_NCHW)
-            return self._network(inputs.contiguous(memory_format=torch.channels_last))
+            inputs = self._preprocessing.normalize(pixels_NCHW, self._constants)
+            return self._module(inputs.contiguous(memory_format=torch.channels_last))
 
         compiled: Callable[[Tensor], Any]
         if self._device.type == "cuda":
-            small = self._preprocessing.input_size[1] <= _SMALL
-            mode = "reduce-overhead" if small else "default"
+            mode = "reduce-overhead" if self._has_graphs else "default"
             compiled = torch.compile(from_pixels, mode=mode, dynamic=False)
         else:
             compiled = torch.compile(from_pixels, options={"freezing": True}, dynamic=False)

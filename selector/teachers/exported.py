@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from selector.teachers.fixed_batch import FixedBatchRuntime
+from selector.teachers.fixed_batch import FixedBatchRuntime, FixedNetwork
 from selector.teachers.load import Teacher
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.runtime import Answer, inference_network, made_up_pixels
@@ -46,21 +46,25 @@ class OnnxRuntime(FixedBatchRuntime):
     name = "onnxruntime-fp32"
 
     def __init__(self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int) -> None:
+        self._teacher, self._taps = teacher, taps
+        super().__init__(batch_size)
+
+    def _make(self, batch_size: int) -> FixedNetwork:
         import onnxruntime
 
-        model, stages = to_onnx(teacher, taps, batch_size=batch_size)
-        super().__init__(stages, batch_size)
+        model, stages = to_onnx(self._teacher, self._taps, batch_size=batch_size)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # of each caller
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             model, sess_options=options, providers=["CPUExecutionProvider"]
         )
-        self._input = self._session.get_inputs()[0].name
+        name = session.get_inputs()[0].name
 
-    def _run(self, batch_NCHW: Tensor) -> Answer:
-        pixels = batch_NCHW.contiguous().numpy()
-        return _as_answer(self._session.run(None, {self._input: pixels}))
+        def run(batch_NCHW: Tensor) -> Answer:
+            return _as_answer(session.run(None, {name: batch_NCHW.contiguous().numpy()}))
+
+        return FixedNetwork(batch_size, run, stages)
 
 
 class OpenVinoRuntime(FixedBatchRuntime):
@@ -75,29 +79,34 @@ class OpenVinoRuntime(FixedBatchRuntime):
     def __init__(
         self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int, threads: int
     ) -> None:
+        self._teacher, self._taps, self._threads = teacher, taps, threads
+        super().__init__(batch_size)
+
+    def _make(self, batch_size: int) -> FixedNetwork:
         import openvino
 
-        model, stages = to_onnx(teacher, taps, batch_size=batch_size)
-        super().__init__(stages, batch_size)
+        model, stages = to_onnx(self._teacher, self._taps, batch_size=batch_size)
         core = openvino.Core()
-        self._compiled = core.compile_model(
+        compiled = core.compile_model(
             core.read_model(model),
             "CPU",
             {
-                "NUM_STREAMS": threads,
-                "INFERENCE_NUM_THREADS": threads,
+                "NUM_STREAMS": self._threads,
+                "INFERENCE_NUM_THREADS": self._threads,
                 "INFERENCE_PRECISION_HINT": "f32",
                 "ENABLE_CPU_PINNING": False,  # else all workers of a machine share the first cores
             },
         )
-        self._callers = threading.local()
+        callers = threading.local()
 
-    def _run(self, batch_NCHW: Tensor) -> Answer:
-        request = getattr(self._callers, "request", None)
-        if request is None:
-            request = self._callers.request = self._compiled.create_infer_request()
-        results = request.infer([batch_NCHW.contiguous().numpy()], share_inputs=True)
-        return _as_answer([results[port] for port in self._compiled.outputs])
+        def run(batch_NCHW: Tensor) -> Answer:
+            request = getattr(callers, "request", None)
+            if request is None:
+                request = callers.request = compiled.create_infer_request()
+            results = request.infer([batch_NCHW.contiguous().numpy()], share_inputs=True)
+            return _as_answer([results[port] for port in compiled.outputs])
+
+        return FixedNetwork(batch_size, run, stages)
 
 
 def _as_answer(outputs: Sequence[Any]) -> Answer:

@@ -6,6 +6,8 @@ So the numbers of an image do not depend on how a pool was cut, and nothing is c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,23 +17,36 @@ from selector.teachers.runtime import Answer
 from selector.teachers.stage_features import Stage
 
 
+class FixedNetwork(NamedTuple):
+    """A network for one batch size.
+
+    Attributes:
+        run: of exactly `batch_size` uint8 images; float32.
+        stages: of the features; empty where it gives none.
+    """
+
+    batch_size: int
+    run: Callable[[Tensor], Answer]
+    stages: tuple[Stage, ...]
+
+
 class FixedBatchRuntime(ABC):
     """A `Runtime`, but for its network.
 
     Args:
-        stages: of the features; empty where the network gives none.
-        batch_size: that the network takes.
+        batch_size: that the network is made for.
     """
 
     name: str
 
-    def __init__(self, stages: tuple[Stage, ...], batch_size: int) -> None:
-        self.stages = stages
-        self._batch_size = batch_size
+    def __init__(self, batch_size: int) -> None:
+        self._network = self._make(batch_size)
+        self.stages = self._network.stages
 
     def answer(self, batch_NCHW: Tensor) -> Answer:
         """Logits and features of any number of images, from one pass for each whole batch."""
-        answers = [self._answer_part(part) for part in batch_NCHW.split(self._batch_size)]
+        network = self._network  # once: another thread may fix another batch size meanwhile
+        answers = [_answer_part(network, one) for one in batch_NCHW.split(network.batch_size)]
         if len(answers) == 1:
             return answers[0]
         features = [one.features for one in answers if one.features is not None]
@@ -42,11 +57,16 @@ class FixedBatchRuntime(ABC):
     def __call__(self, batch_NCHW: Tensor) -> Tensor:
         return self.answer(batch_NCHW).logits
 
-    def _answer_part(self, part_NCHW: Tensor) -> Answer:
-        num = len(part_NCHW)
-        logits, features = self._run(pad_batch(part_NCHW, self._batch_size))
-        return Answer(logits[:num], None if features is None else features[:num])
+    def fix_batch(self, batch_size: int) -> None:
+        """From now on take `batch_size` images: the network is made anew."""
+        self._network = self._make(batch_size)
 
     @abstractmethod
-    def _run(self, batch_NCHW: Tensor) -> Answer:
-        """Of exactly `batch_size` uint8 images; float32."""
+    def _make(self, batch_size: int) -> FixedNetwork:
+        """The network for a batch size; what an earlier call made is not needed any more."""
+
+
+def _answer_part(network: FixedNetwork, part_NCHW: Tensor) -> Answer:
+    num = len(part_NCHW)
+    logits, features = network.run(pad_batch(part_NCHW, network.batch_size))
+    return Answer(logits[:num], None if features is None else features[:num])

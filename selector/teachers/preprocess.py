@@ -114,11 +114,15 @@ class Preprocessing:
             )
         return resize_stack(pixels_NHW, size, self.interpolation)
 
-    def normalize(self, batch_NCHW: Tensor) -> Tensor:
+    def normalize(
+        self, batch_NCHW: Tensor, constants: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
         """(x / 255 - mean) / std in float32, in the order of operations of torchvision.
 
         Args:
             batch_NCHW: (N, C, H, W) uint8, or floats in 0..255; not changed.
+            constants: `self.constants` of its device; None = made here. On a GPU that copies them,
+                and the copy waits for all that the GPU has to do.
 
         Returns:
             (N, C, H, W) float32 on the same device, same memory format.
@@ -130,10 +134,15 @@ class Preprocessing:
             raise ValueError(
                 f"batch has shape {tuple(batch_NCHW.shape)}; expected (N, {self.channels}, H, W)"
             )
-        mean = torch.tensor(self.mean, device=batch_NCHW.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=batch_NCHW.device).view(1, -1, 1, 1)
+        mean, std = constants or self.constants(batch_NCHW.device)
         # One new tensor, then in place: three passes over memory cost more than the arithmetic.
         return batch_NCHW.float().div(255).sub_(mean).div_(std)
+
+    def constants(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, each (1, C, 1, 1) float32."""
+        mean = torch.tensor(self.mean, device=device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, device=device).view(1, -1, 1, 1)
+        return mean, std
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every field."""

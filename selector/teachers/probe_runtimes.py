@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from selector.teachers.load import Teacher
 from selector.teachers.open_runtime import open_runtime, why_not
+from selector.teachers.out_of_memory import is_out_of_memory
 from selector.teachers.runtime import Runtime, made_up_pixels
 from selector.teachers.spec import RuntimeName
 from shards.errors import UsageError
@@ -68,9 +70,30 @@ def probe_runtimes(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _probe(teacher, device.partition(":")[0], batch_size, seconds)
+        return _probe_what_fits(teacher, device.partition(":")[0], batch_size, seconds)
     finally:
         torch.set_num_threads(threads)
+
+
+def _probe_what_fits(
+    teacher: Teacher, device: str, batch_size: int, seconds: float
+) -> ProbedRuntimes:
+    """Halve the batch as scoring will, until all candidates run with it."""
+    while True:
+        try:
+            return _probe(teacher, device, batch_size, seconds)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if batch_size == 1:
+                raise UsageError(
+                    f"{teacher.device} has no memory for a pass of {teacher.name} with one image "
+                    f"({str(error).splitlines()[0]}): end what else uses it, or score with "
+                    "--device cpu"
+                ) from error
+        gc.collect()
+        torch.cuda.empty_cache()
+        batch_size //= 2
 
 
 def _probe(teacher: Teacher, device: str, batch_size: int, seconds: float) -> ProbedRuntimes:
@@ -85,6 +108,8 @@ def _probe(teacher: Teacher, device: str, batch_size: int, seconds: float) -> Pr
                 runtime = open_runtime(name, teacher, batch_size=batch_size)
                 answer = torch.log_softmax(runtime(pixels).float(), dim=1)
             except (UsageError, RuntimeError) as error:
+                if is_out_of_memory(error):
+                    raise
                 reason = str(error).splitlines()[0]
         if not reason and expected is not None and not _agrees(answer, expected, runtime.name):
             reason = "it answers otherwise than eager"

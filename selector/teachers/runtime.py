@@ -43,6 +43,13 @@ class Runtime(Protocol):
         """Logits and features of the same images, from one pass."""
         ...
 
+    def fix_batch(self, batch_size: int) -> None:
+        """From now on batches have at most `batch_size` images: the device did not hold more.
+
+        A network that is made for a batch size is made anew for this one.
+        """
+        ...
+
 
 class EagerRuntime:
     """PyTorch without a compiler, in float32: channels last, network rewritten for inference.
@@ -59,13 +66,14 @@ class EagerRuntime:
     def __init__(self, teacher: Teacher, *, taps: Sequence[Tap] = ()) -> None:
         self._preprocessing = teacher.preprocessing
         self._device = torch.device(teacher.device)
+        self._constants = self._preprocessing.constants(self._device)
         network, self.stages = inference_network(teacher, taps)
         self._module = network.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def answer(self, batch_NCHW: Tensor) -> Answer:
         batch_NCHW = batch_NCHW.to(self._device, non_blocking=True)
-        inputs = self._preprocessing.normalize(batch_NCHW)
+        inputs = self._preprocessing.normalize(batch_NCHW, self._constants)
         output = self._module(inputs.contiguous(memory_format=torch.channels_last))
         if not self.stages:
             return Answer(output.float(), None)
@@ -74,6 +82,9 @@ class EagerRuntime:
 
     def __call__(self, batch_NCHW: Tensor) -> Tensor:
         return self.answer(batch_NCHW).logits
+
+    def fix_batch(self, batch_size: int) -> None:
+        """Nothing to do: it takes batches of any size."""
 
 
 def inference_network(teacher: Teacher, taps: Sequence[Tap]) -> tuple[nn.Module, tuple[Stage, ...]]:

@@ -226,7 +226,7 @@ def test_features_that_are_not_finite_are_null_and_counted(
     spec: ScoreSpec, plan: FeaturePlan, shard: str, tmp_path: Path
 ) -> None:
     with ShardScorer(spec, batch_size=BATCH, threads=1, features=plan) as scorer:
-        scorer._forward._runtime = Breaks()
+        scorer.forward._runtime = Breaks()
         result = scorer.score(task(shard, tmp_path))
     found, valid = vectors(result.paths[2])
     sound = np.array([index % 7 != 3 for index in range(NUM_IMAGES)])

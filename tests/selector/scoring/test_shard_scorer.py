@@ -21,8 +21,9 @@ from selector.scoring.spec import ScoreSpec
 from selector.teachers.runtime import Answer
 from selector.teachers.zoo import default_preprocessing
 from shards.decode import decode
-from shards.errors import UsageError
+from shards.errors import CoursepackError, UsageError
 from shards.manifest import ShardEntry
+from tests.support.greedy import GreedyRuntime
 from tests.support.images import TEXT, jpeg, picture, png
 from tests.support.models import tiny_model, tiny_teacher
 from tests.support.tars import samples_tar, write_tar
@@ -93,6 +94,7 @@ def test_counters_tell_what_happened(scorer: ShardScorer, shard: str, tmp_path: 
     assert counters["images"] == NUM_IMAGES
     assert counters["failed"] == counters["status_undecodable"] == 6
     assert counters["status_ok"] == NUM_IMAGES - 6
+    assert counters["forward_halved"] == 0
     assert counters["status_crashed"] == counters["damaged"] == counters["problems"] == 0
     assert counters["bytes"] == sum(len(image(index)) for index in range(NUM_IMAGES))
     waits = sum(
@@ -203,11 +205,11 @@ def test_an_error_of_the_model_ends_the_part_and_leaves_the_scorer_usable(
     spec: ScoreSpec, shard: str, tmp_path: Path
 ) -> None:
     with ShardScorer(spec, batch_size=BATCH, threads=2) as scorer:
-        good, scorer._forward._runtime = scorer._forward._runtime, BreaksDown()
+        good, scorer.forward._runtime = scorer.forward._runtime, BreaksDown()
         with pytest.raises(RuntimeError, match="out of memory"):
             scorer.score(task(shard, tmp_path))
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-        scorer._forward._runtime = good
+        scorer.forward._runtime = good
         assert scorer.score(task(shard, tmp_path)).counters["images"] == NUM_IMAGES
 
 
@@ -226,12 +228,51 @@ def test_a_teacher_that_breaks_down_on_an_image_costs_its_row(
     spec: ScoreSpec, shard: str, tmp_path: Path
 ) -> None:
     with ShardScorer(spec, batch_size=BATCH, threads=1) as scorer:
-        scorer._forward._runtime = HalfBroken()
+        scorer.forward._runtime = HalfBroken()
         scores, _ = read(scorer.score(task(shard, tmp_path)))
     status = scores["status"].to_pylist()
     assert set(status[0::2]) == {"ok", "undecodable"}
     assert set(status[1::2]) == {"crashed", "undecodable"}
     assert np.isfinite(scores["noise_value"].drop_null().to_numpy()).all()
+
+
+def test_a_full_device_costs_no_row_and_is_met_once(
+    spec: ScoreSpec, scorer: ShardScorer, shard: str, tmp_path: Path
+) -> None:
+    usual, _ = read(scorer.score(task(shard, tmp_path / "usual")))
+    with ShardScorer(spec, batch_size=BATCH, threads=1) as small:
+        runtime = GreedyRuntime(small.teacher)
+        runtime.holds, runtime.sizes = 3, []
+        small.forward._runtime = runtime
+        first = small.score(task(shard, tmp_path / "first"))
+        again = small.score(task(shard, tmp_path / "again"))
+    assert first.counters["forward_halved"] == 2
+    assert first.counters["halved_to_4"] == first.counters["halved_to_2"] == 1
+    assert again.counters["forward_halved"] == 0
+    assert runtime.sizes[:2] == [8, 4]
+    assert set(runtime.sizes[2:]) == {2}, "what was refused is not asked for again"
+    for result in (first, again):
+        rows, _ = read(result)
+        assert rows.schema.equals(usual.schema)
+        for name in rows.column_names:
+            found, expected = rows[name].to_pylist(), usual[name].to_pylist()
+            assert found == (
+                [one if one is None else pytest.approx(one, rel=1e-4) for one in expected]
+                if pa.types.is_floating(rows.schema.field(name).type)
+                else expected
+            ), name
+
+
+def test_a_device_without_memory_for_one_image_ends_the_part(
+    spec: ScoreSpec, shard: str, tmp_path: Path
+) -> None:
+    with ShardScorer(spec, batch_size=BATCH, threads=2) as scorer:
+        runtime = GreedyRuntime(scorer.teacher)
+        runtime.holds, runtime.sizes = 0, []
+        scorer.forward._runtime = runtime
+        with pytest.raises(CoursepackError, match="has no memory for the pass of a single image"):
+            scorer.score(task(shard, tmp_path))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 class HastyRing(Ring[DecodeTimes]):
@@ -332,6 +373,6 @@ def test_a_teacher_that_breaks_down_on_one_view_costs_the_row(
             return Answer(logits, None)
 
     with ShardScorer(ten_spec, batch_size=BATCH, threads=1) as scorer:
-        scorer._forward._runtime = BrokenMirror()  # type: ignore[assignment]
+        scorer.forward._runtime = BrokenMirror()  # type: ignore[assignment]
         scores, _ = read(scorer.score(task(shard, tmp_path, stop=BATCH)))
     assert scores["status"].to_pylist() == ["ok", "crashed", "ok", "undecodable", *["ok"] * 4]

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from selector.scores.noise_value import noise_value
+from selector.teachers.fixed_batch import FixedBatchRuntime
 from selector.teachers.load import Teacher, load_teacher
 from selector.teachers.open_runtime import (
     RUNTIMES,
@@ -21,7 +22,7 @@ from selector.teachers.open_runtime import (
     runtime_of,
     why_not,
 )
-from selector.teachers.runtime import EagerRuntime
+from selector.teachers.runtime import Answer, EagerRuntime
 from selector.teachers.spec import RuntimeName, TeacherSpec
 from selector.teachers.taps import default_taps
 from shards.errors import UsageError
@@ -94,6 +95,24 @@ def test_an_image_has_one_answer_in_any_batch_and_thread(
         assert torch.equal(part, whole[: 2 * BATCH].split(BATCH)[number % 2])
 
 
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_a_smaller_batch_makes_the_network_anew(teacher: Teacher, name: RuntimeName) -> None:
+    packages(name)
+    runtime = open_runtime(name, teacher, batch_size=8)
+    assert isinstance(runtime, FixedBatchRuntime)
+    expected = runtime(images(21))
+    runtime.fix_batch(4)
+    asked: list[int] = []
+
+    def run(batch: Tensor) -> Answer:
+        asked.append(len(batch))
+        return made.run(batch)
+
+    made, runtime._network = runtime._network, runtime._network._replace(run=run)
+    assert torch.allclose(runtime(images(21)), expected, rtol=1e-4, atol=1e-4)
+    assert asked == [4] * 6, "the last one is padded to what the network takes now"
+
+
 @pytest.mark.slow
 def test_the_compiled_network_answers_as_eager_does(tmp_path: Path) -> None:
     teacher = load_teacher(tiny_teacher(tmp_path, "lenet/5-half", sharpness=5))
@@ -106,6 +125,10 @@ def test_the_compiled_network_answers_as_eager_does(tmp_path: Path) -> None:
     assert torch.allclose(found, EagerRuntime(teacher)(grey), rtol=1e-3, atol=1e-3)
     assert torch.equal(few, found[:5])
     assert torch.equal(many, torch.cat([found, few]))
+    runtime.fix_batch(BATCH // 2)
+    with torch.inference_mode():
+        halved = runtime(grey)
+    assert torch.allclose(halved, found, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.gpu
