@@ -276,22 +276,44 @@ def test_a_device_without_memory_for_one_image_ends_the_part(
 
 
 class HastyRing(Ring[DecodeTimes]):
-    """A ring whose reader is always the faster one: a slot is begun anew the moment it is free."""
+    """A ring whose reader is always the faster one: a slot is used anew the moment it is free."""
 
     def give_back(self, slot: Slot[DecodeTimes]) -> None:
         slot.begin()
+        slot.pixels_NHWC[:] = 255
         super().give_back(slot)
 
 
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(
+                    not torch.cuda.is_available(), reason="torch sees no CUDA device"
+                ),
+            ],
+        ),
+    ],
+)
 def test_rows_are_safe_from_a_reader_that_takes_the_slot_at_once(
-    spec: ScoreSpec, scorer: ShardScorer, shard: str, tmp_path: Path
+    spec: ScoreSpec, shard: str, tmp_path: Path, device: str
 ) -> None:
-    usual, _ = read(scorer.score(task(shard, tmp_path / "usual")))
-    with ShardScorer(spec, batch_size=BATCH, threads=1) as other:
-        other._ring = HastyRing(
-            num_slots=3, batch_size=BATCH, input_size=other.teacher.preprocessing.input_size
+    with ShardScorer(spec, batch_size=BATCH, threads=1, device=device) as scorer:
+        usual, _ = read(scorer.score(task(shard, tmp_path / "usual")))
+        scorer._ring = HastyRing(
+            num_slots=3,
+            batch_size=BATCH,
+            input_size=scorer.teacher.preprocessing.input_size,
+            pinned=device == "cuda",
         )
-        hasty, _ = read(other.score(task(shard, tmp_path / "hasty")))
+        if device == "cuda":  # the first copies begin late
+            with torch.cuda.stream(scorer.forward._uploads):
+                torch.cuda._sleep(int(1e9))
+        hasty, _ = read(scorer.score(task(shard, tmp_path / "hasty")))
     assert hasty.equals(usual)
 
 
