@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from selector.scoring.task import HALVED_TO
-
 
 def smallest_halved(counters: Mapping[str, float]) -> int | None:
     """Images of the smallest batch that some worker had to come down to; None = none had to.
@@ -13,6 +11,8 @@ def smallest_halved(counters: Mapping[str, float]) -> int | None:
     Args:
         counters: of parts, added up (`selector.scoring.task.PartResult`).
     """
+    from selector.scoring.task import HALVED_TO  # late: help imports nothing heavy
+
     sizes = [
         int(name.removeprefix(HALVED_TO))
         for name, count in counters.items()
