@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,13 +24,17 @@ class Device:
         self.fixed: list[int] = []
         self.fitting = FittingBatches(self.fixed.append, device="cuda:3")
 
-    def one_pass(self, batch: Tensor) -> list[Tensor]:
+    def one_pass(self, crops: Sequence[Tensor]) -> list[Tensor]:
+        batch, *others = crops
+        for other in others:
+            assert torch.equal(other, -batch), "crops are cut alike"
         self.sizes.append(len(batch))
         refuse(len(batch), holds=self.holds)
         return [batch[:, 0], 2 * batch[:, :1]]
 
     def run(self, num: int) -> list[Tensor]:
-        return self.fitting.run(self.one_pass, torch.arange(float(num))[:, None])
+        images = torch.arange(float(num))[:, None]
+        return self.fitting.run(self.one_pass, [images, -images])
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.lists(st.integers(1, 70), max_size=3))
@@ -58,15 +63,15 @@ def test_the_size_is_remembered_and_the_large_one_not_asked_for_again() -> None:
 def test_what_is_done_of_a_batch_is_kept_when_memory_gets_short_in_the_middle() -> None:
     device = Device(holds=8)
     device.run(8)
-    device.fitting.run(device.one_pass, torch.zeros(16, 1))
+    device.fitting.run(device.one_pass, [torch.zeros(16, 1)])
     device.sizes.clear()
 
-    def shrinking(batch: Tensor) -> list[Tensor]:
+    def shrinking(crops: Sequence[Tensor]) -> list[Tensor]:
         if len(device.sizes) == 1:
             device.holds = 2
-        return device.one_pass(batch)
+        return device.one_pass(crops)
 
-    (first, _) = device.fitting.run(shrinking, torch.arange(16.0)[:, None])
+    (first, _) = device.fitting.run(shrinking, [torch.arange(16.0)[:, None]])
     assert torch.equal(first, torch.arange(16.0))
     assert device.sizes == [8, 8, 4, 2, 2, 2, 2]
 
@@ -76,11 +81,11 @@ def test_a_batch_that_fits_is_passed_on_as_it_is() -> None:
     batch = torch.zeros(64, 1)
     seen: list[Tensor] = []
 
-    def one_pass(piece: Tensor) -> list[Tensor]:
-        seen.append(piece)
-        return [piece]
+    def one_pass(crops: Sequence[Tensor]) -> list[Tensor]:
+        seen.extend(crops)
+        return [*crops]
 
-    (answer,) = device.fitting.run(one_pass, batch)
+    (answer,) = device.fitting.run(one_pass, [batch])
     assert answer.data_ptr() == batch.data_ptr()
     assert answer.stride() == seen[0].stride() == batch.stride()
 
@@ -112,31 +117,33 @@ def test_a_single_image_that_does_not_fit_is_an_error_with_the_way_out() -> None
 def test_only_a_full_device_is_a_reason_to_halve(error: Exception, is_memory: bool) -> None:
     device, failing = Device(holds=64), [error]
 
-    def one_pass(batch: Tensor) -> list[Tensor]:
+    def one_pass(crops: Sequence[Tensor]) -> list[Tensor]:
         if failing:
             raise failing.pop()
-        return device.one_pass(batch)
+        return device.one_pass(crops)
 
     if is_memory:
-        device.fitting.run(one_pass, torch.zeros(64, 1))
+        device.fitting.run(one_pass, [torch.zeros(64, 1)])
         assert device.sizes == [32, 32]
         return
     with pytest.raises(type(error)):
-        device.fitting.run(one_pass, torch.zeros(64, 1))
+        device.fitting.run(one_pass, [torch.zeros(64, 1)])
     assert device.fitting.size is None
 
 
 def test_threads_that_fail_together_halve_once() -> None:
     device, together = Device(holds=32), threading.Barrier(2)
 
-    def one_pass(batch: Tensor) -> list[Tensor]:
-        if len(batch) == 64:
+    def one_pass(crops: Sequence[Tensor]) -> list[Tensor]:
+        if len(crops[0]) == 64:
             together.wait()
-        return device.one_pass(batch)
+        return device.one_pass(crops)
 
     with ThreadPoolExecutor(2) as threads:
         answers = list(
-            threads.map(lambda n: device.fitting.run(one_pass, torch.full((64, 1), n)), (1.0, 2.0))
+            threads.map(
+                lambda n: device.fitting.run(one_pass, [torch.full((64, 1), n)]), (1.0, 2.0)
+            )
         )
     assert device.fixed == [32]
     assert [one[0].unique().item() for one in answers] == [1, 2]

@@ -73,7 +73,7 @@ def test_a_gpu_that_is_really_full_answers_in_halves(tmp_path: Path, name: Runti
     spec = tiny_teacher(tmp_path, "cifar/resnet18")
     teacher = load_teacher(spec, device="cuda")
     images = torch.randint(0, 256, (2048, 3, 32, 32), dtype=torch.uint8).pin_memory()
-    whole = Forward(EagerRuntime(teacher), None, device="cuda")(images, rows("ok"))
+    whole = Forward(EagerRuntime(teacher), None, device="cuda")([images], rows("ok"))
     whole.wait()
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(0).total_memory
@@ -82,10 +82,10 @@ def test_a_gpu_that_is_really_full_answers_in_halves(tmp_path: Path, name: Runti
     torch.cuda.set_per_process_memory_fraction((held + (600 << 20)) / total)
     try:
         forward = Forward(open_runtime(name, teacher, batch_size=2048), None, device="cuda")
-        halved = forward(images, rows("ok"))
+        halved = forward([images], rows("ok"))
         halved.wait()
         sizes = forward.take_halvings()
-        again = forward(images, rows("ok"))
+        again = forward([images], rows("ok"))
         again.wait()
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
@@ -114,7 +114,7 @@ def test_pixels_may_be_overwritten_as_soon_as_a_reply_has_arrived(teacher: Teach
         if late:
             with torch.cuda.stream(forward._uploads):
                 torch.cuda._sleep(int(1e9))
-        reply = forward(slot, rows("ok"))
+        reply = forward([slot], rows("ok"))
         reply.wait()
         slot.fill_(255)
         assert reply.scores is not None
@@ -128,11 +128,11 @@ def test_the_copy_of_a_batch_does_not_wait_for_the_pass_before(teacher: Teacher)
     on_gpu = replace(teacher, module=copy.deepcopy(teacher.module).cuda(), device="cuda")
     forward = Forward(EagerRuntime(on_gpu), None, device="cuda")
     images = torch.zeros((64, 3, 32, 32), dtype=torch.uint8).pin_memory()
-    forward(images, rows("ok")).wait()
+    forward([images], rows("ok")).wait()
     torch.cuda.synchronize()
     torch.cuda._sleep(int(1e9))  # the pass before
     arrived = torch.cuda.Event()
-    forward(images, rows("ok"))
+    forward([images], rows("ok"))
     arrived.record(forward._uploads)
     arrived.synchronize()
     assert not torch.cuda.current_stream().query(), "the pass before is over already"
