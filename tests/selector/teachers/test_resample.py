@@ -54,6 +54,27 @@ def test_every_filter_agrees_on_a_real_reduction(interpolation: str) -> None:
     )
 
 
+@given(
+    number=st.integers(1, 4),
+    size=st.tuples(side, side),
+    ratios=st.tuples(*2 * [st.sampled_from([1, 2, 3, 4, 8])]),
+    channels=st.sampled_from([(), (3,)]),
+    extremes=st.booleans(),
+)
+def test_area_means_of_whole_ratios_round_as_pillow_does(
+    number: int,
+    size: tuple[int, int],
+    ratios: tuple[int, int],
+    channels: tuple[int, ...],
+    extremes: bool,
+) -> None:
+    shape = (number, size[0] * ratios[0], size[1] * ratios[1], *channels)
+    rng = np.random.default_rng(number)
+    low = 254 if extremes else 0  # sums near the largest, and halves that are rounded twice
+    stack = rng.integers(low, 256, shape, np.uint8)
+    np.testing.assert_array_equal(resize_stack(stack, size, "box"), one_by_one(stack, size, "box"))
+
+
 @given(st.integers(1, 4), side, side)
 def test_grey_is_pillows(number: int, height: int, width: int) -> None:
     stack = np.random.default_rng(height).integers(0, 256, (number, height, width, 3), np.uint8)
