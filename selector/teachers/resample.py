@@ -50,12 +50,16 @@ def resize_stack(pixels_NHW: Pixels, size: tuple[int, int], interpolation: Inter
     num_images, height, width = pixels_NHW.shape[:3]
     if (height, width) == size:
         return pixels_NHW
-    if interpolation == "box" and {height / size[0], width / size[1]} <= _EVEN_RATIOS:
-        narrow = _area_means(pixels_NHW, width // size[1], axis=2)
-        return _area_means(narrow, height // size[0], axis=1)
-    if num_images == 1:
+    even = interpolation == "box" and {height / size[0], width / size[1]} <= _EVEN_RATIOS
+    if num_images == 1 and not even:
         return _resize(pixels_NHW[0], size, interpolation)[None]
     match _order_of_passes((height, width), size, interpolation):
+        case "rows_first" if even:
+            narrow = _area_means(pixels_NHW, width // size[1], axis=2)
+            return _area_means(narrow, height // size[0], axis=1)
+        case "columns_first" if even:
+            low = _area_means(pixels_NHW, height // size[0], axis=1)
+            return _area_means(low, width // size[1], axis=2)
         case "rows_first":
             narrow = _resize_rows(pixels_NHW, size[1], interpolation)
             return _resize_columns(narrow, size[0], interpolation)
