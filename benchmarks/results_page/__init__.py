@@ -1,0 +1,1 @@
+"""docs/results.md and its figures, made from the files of results and from nothing else."""
