@@ -1,20 +1,22 @@
 """Does averaging over several views select better? Share of on-domain images, from one view to ten.
 
-    python -m benchmarks.views_share --data DIR --work DIR [--n 10000] [--limit N]
+    python -m benchmarks.views_share --data DIR --work DIR [--n 10000] [--shards 8]
 
 DIR holds wild/ (the Tiny-ImageNet pool, whose samples carry a .json with "synset") and weights/ (a
 CIFAR-10 ResNet-20). The teacher's logits of all ten views of every image are computed once, with
-the crops and the runtime of the product, and kept in the work folder. From them every choice of
-views is scored as the product scores it, and, for comparison, by the mean of log-probabilities.
-Prints one JSON line: for each, the share of on-domain images among the n lowest noise values and in
-a quota of n / 10 a class; how many of the n differ from those of one view; how often views agree;
-and how many noise values are exactly 0. The ground truth is read for these figures alone.
+the crops and the runtime of the product, and kept in the work folder, shard by shard. From them
+every choice of views is scored as the product scores it, and, for comparison, by the mean of
+log-probabilities. Prints one JSON line: for each, the share of on-domain images among the n lowest
+noise values and in a quota of n / 10 a class; how many of the n differ from those of one view; how
+often views agree; and how many noise values are exactly 0. The ground truth is read for these
+figures alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,26 +41,24 @@ FIRST_OF = {"one": [0], "flip": [0, 1], "five": [0, 2, 4, 6, 8], "ten": list(ran
 """Columns of the ten views: each crop is followed by its mirror image."""
 
 
-def pictures(pool: str, limit: int) -> Iterator[tuple[npt.NDArray[np.uint8], str]]:
-    """Pixels and synset of the first images of every shard."""
-    for info in storage.expand([pool]):
-        with open_shard(info.uri) as shard:
-            for sample in shard.samples(stop=limit):
-                found = sample.image()
-                assert found is not None
-                told = next(
-                    data
-                    for member, data in zip(sample.entry.members, sample.data, strict=True)
-                    if member.extension == "json"
-                )
-                yield decode(found[1]), json.loads(bytes(told))["synset"]
+def pictures(uri: str) -> Iterator[tuple[npt.NDArray[np.uint8], str]]:
+    """Pixels and synset of the images of a shard."""
+    with open_shard(uri) as shard:
+        for sample in shard.samples():
+            found = sample.image()
+            assert found is not None
+            told = next(
+                data
+                for member, data in zip(sample.entry.members, sample.data, strict=True)
+                if member.extension == "json"
+            )
+            yield decode(found[1]), json.loads(bytes(told))["synset"]
 
 
 @torch.inference_mode()
-def logits_of_views(data: Path, limit: int) -> tuple[npt.NDArray[np.float32], list[str]]:
+def logits_of_views(uri: str, weights: str) -> tuple[npt.NDArray[np.float32], list[str]]:
     """(N, 10 views, 10 classes), and N synsets."""
     torch.set_num_threads(1)
-    weights = str(data / "weights" / "resnet20_cifar10.npz")
     teacher = load_teacher(TeacherSpec(name="he/resnet20", weights=weights))
     runtime = EagerRuntime(teacher)
     found: list[npt.NDArray[np.float32]] = []
@@ -74,7 +74,7 @@ def logits_of_views(data: Path, limit: int) -> tuple[npt.NDArray[np.float32], li
         found.append(torch.stack(views, dim=1).numpy())
         waiting.clear()
 
-    for pixels, synset in pictures(str(data / "wild"), limit):
+    for pixels, synset in pictures(uri):
         waiting.append(pixels)
         synsets.append(synset)
         if len(waiting) == BATCH:
@@ -103,17 +103,23 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--n", type=int, default=10_000)
-    parser.add_argument("--limit", type=int, default=10**9, help="images per shard")
+    parser.add_argument("--shards", type=int, help="the first so many; all if not given")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    kept = options.work / f"views-{options.limit}.npz"
-    if not kept.exists():
-        logits, synsets = logits_of_views(options.data, options.limit)
-        np.savez(kept, logits=logits, synsets=np.array(synsets))
-    with np.load(kept) as stored:
-        views = torch.from_numpy(stored["logits"])
-        known = {synset for synsets in ON_DOMAIN.values() for synset in synsets.split()}
-        on_domain = np.array([synset in known for synset in stored["synsets"]])
+    weights = str(options.data / "weights" / "resnet20_cifar10.npz")
+    known = {synset for synsets in ON_DOMAIN.values() for synset in synsets.split()}
+    logits_of_shards, on_domain_of_shards = [], []
+    for info in storage.expand([str(options.data / "wild")])[: options.shards]:
+        kept = options.work / f"{storage.name(info.uri)}.npz"
+        if not kept.exists():
+            logits, synsets = logits_of_views(info.uri, weights)
+            np.savez(kept, logits=logits, synsets=np.array(synsets))
+            print(f"{kept} is there", file=sys.stderr, flush=True)
+        with np.load(kept) as stored:
+            logits_of_shards.append(stored["logits"])
+            on_domain_of_shards.append([synset in known for synset in stored["synsets"]])
+    views = torch.from_numpy(np.concatenate(logits_of_shards))
+    on_domain = np.concatenate(on_domain_of_shards)
     arms = {name: (views[:, columns], log_mean_probability) for name, columns in FIRST_OF.items()}
     arms["ten, mean of logs"] = (views, mean_log_probability)
     lowest: dict[str, set[int]] = {}

@@ -21,6 +21,12 @@ __all__ = ["Sample", "ShardReader", "is_compressed", "open_shard"]
 
 CHUNK_BYTES = 1 << 20
 
+_KEPT_BYTES = 16 << 20
+"""Of a mapped shard, behind where it is read: about what waits to be decoded."""
+
+_DROPPED_AT_ONCE = 8 << 20
+_LOOKED_BACK = 1 << 30
+
 
 class ShardReader:
     """One open shard.
@@ -61,10 +67,8 @@ class ShardReader:
         self.problems = []
         if self._mapped is not None:
             self._mapped.madvise(mmap.MADV_SEQUENTIAL)
-            view = memoryview(self._mapped)
-            yield from self._select(
-                lambda place, length: view[place : place + length], start, stop, first, begin
-            )
+            fetch = _fetch_mapped(self._mapped)
+            yield from self._select(fetch, start, stop, first, begin)
             return
         with ForwardReader(
             lambda: _chunks(self._info, begin), shard=self.uri, begin=begin
@@ -148,6 +152,27 @@ def open_shard(uri: str) -> Iterator[ShardReader]:
         # Samples still referenced keep the mapping alive; the last one to go closes it.
         with suppress(BufferError):
             mapped.close()
+
+
+def _fetch_mapped(mapped: mmap.mmap) -> Fetch:
+    """Views of a mapped shard; pages far behind the latest one leave the process.
+
+    Else its resident memory would grow by the whole shard, which a memory limit does not forgive.
+    Nothing is lost: a view that is still in use finds its pages in the system's cache, and brings
+    them back in; so each time all of a stretch is dropped, also what was dropped before.
+    """
+    view, dropped = memoryview(mapped), 0
+
+    def fetch(place: int, length: int) -> memoryview:
+        nonlocal dropped
+        behind = place - _KEPT_BYTES
+        if behind - dropped >= _DROPPED_AT_ONCE:
+            dropped = behind // mmap.PAGESIZE * mmap.PAGESIZE
+            oldest = max(0, dropped - _LOOKED_BACK)
+            mapped.madvise(mmap.MADV_DONTNEED, oldest, dropped - oldest)
+        return view[place : place + length]
+
+    return fetch
 
 
 def is_compressed(uri: str) -> bool:

@@ -60,6 +60,27 @@ def test_local_data_is_not_copied(tmp_path: Path) -> None:
     assert all(isinstance(d, memoryview) and d.readonly for s in samples for d in s.data)
 
 
+def resident_mb(path: str) -> float:
+    """Of the mapping of a file in this process."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.endswith(path))
+    return int(next(line for line in lines[at:] if line.startswith("Rss:")).split()[1]) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no /proc on this system")
+def test_what_was_read_of_a_mapped_shard_leaves_the_process(tmp_path: Path) -> None:
+    large = {f"{i:03d}": {"jpg": bytes([i]) * (4 << 20)} for i in range(20)}
+    path = write_tar(tmp_path / "large.tar", samples_tar(large))
+    most = 0.0
+    with open_shard(path) as shard:
+        first = next(samples := shard.samples())
+        for number, sample in enumerate(samples, start=1):
+            assert bytes(sample.data[0]) == bytes([number]) * (4 << 20)
+            most = max(most, resident_mb(path))
+        assert 4 < most < 40, "of 80 MB"
+        assert bytes(first.data[0]) == bytes(4 << 20), "what is still in use comes back"
+
+
 def test_views_outlive_the_reader_and_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     samples, _ = read(write_tar(path, samples_tar(POOL)))
