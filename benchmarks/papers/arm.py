@@ -44,6 +44,8 @@ class Arm:
             fit, and trained on beside the selection. 0 = nobody labelled any.
         facts: tables that the recipe reads and that scoring does not make: "pu" {prior}, "truth",
             "duplicates" {grade}, "leakage" {grades} against the images that are tested on.
+        scoring: fields of the ScoreSpec by which the pool is scored, where they are not the usual
+            ones; "{most_views}" is ten views of an image, five where a mirror image is another.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Arm:
     share: float = 1.0
     labelled: int = 0
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scoring: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def needs_seeded_selection(self) -> bool:

@@ -54,7 +54,8 @@ def images_of(arm: Arm, seed: int, track: Track, places: Places, work: Path) -> 
         return Images(places.pool, few)
     num = int(track.num_selected * arm.share)
     numbers = {"n": num, "per_class": num // track.num_classes, "seed": seed}
-    run = scored(places, work, features="pu" in arm.facts)
+    views = {"most_views": "ten" if track.training["augment"].get("flip") else "five"}
+    run = scored(places, work, fill(arm.scoring, views), features="pu" in arm.facts)
     columns, told = _facts(arm, run, few, seed, places)
     recipe = fill(arm.recipe, numbers | columns)
     if few is not None and _none_above(run, recipe):
@@ -73,12 +74,19 @@ def images_of(arm: Arm, seed: int, track: Track, places: Places, work: Path) -> 
     return Images(out, few, selection.num_rows, by_class, told or None)
 
 
-def scored(places: Places, work: Path, *, features: bool = False) -> str:
-    """The run of the pool, with the teacher's stage features where they are needed."""
-    run = str(work / "run")
+def scored(
+    places: Places, work: Path, scoring: Mapping[str, Any] | None = None, *, features: bool = False
+) -> str:
+    """The run of the pool, with the teacher's stage features where they are needed.
+
+    Args:
+        scoring: fields of the ScoreSpec that are not the usual ones; each choice has its own run.
+    """
+    scoring = scoring or {}
+    run = str(work / "-".join(["run", *(f"{name}_{scoring[name]}" for name in sorted(scoring))]))
     score(
         [places.pool],
-        spec=ScoreSpec(teacher=TeacherSpec(**places.teacher)),
+        spec=ScoreSpec(teacher=TeacherSpec(**places.teacher), **scoring),
         out=run,
         features=FeatureSpec(mode="full") if features else None,
         execution=ExecutionConfig(executor="inline", threads=places.threads, device=places.device),

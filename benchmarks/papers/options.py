@@ -85,6 +85,12 @@ TABLE = Table(
                 "leakage": {"grades": ["exact", "perceptual"]},
             },
         ),
+        Arm(
+            "multi_crop",
+            "scores averaged over ten views",
+            recipe=QUOTA,
+            scoring={"views": "{most_views}"},
+        ),
         # The last two see more samples than the others: not for a comparison at equal cost.
         Arm("longer", "twice the steps", recipe=QUOTA, changes={"steps": "{steps_x2}"}),
         Arm(

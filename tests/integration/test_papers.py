@@ -16,6 +16,10 @@ from benchmarks.papers.tables import TABLES
 from benchmarks.papers.track import TRACKS
 from distiller.config import load_config
 from selector.recipe import load_recipe
+from selector.scoring.run_views import views_of_run
+from selector.scoring.spec import ScoreSpec
+from selector.tables.layout import RunLayout
+from selector.teachers.spec import TeacherSpec
 
 pytest.importorskip("mlxtend", reason="needs the demo extra: pip install 'coursepack[demo]'")
 
@@ -86,10 +90,12 @@ def test_labelled_images_find_their_kin(work: Path, tmp_path: Path) -> None:
     assert nothing["facts"] == selected["facts"]
 
 
-def test_duplicates_and_leaked_images_are_left_out(work: Path, tmp_path: Path) -> None:
-    (row,) = rows_of(
-        TABLES["options"], ["deduplicated"], work=work, results=tmp_path / "results.jsonl"
-    )
+def test_duplicates_leaked_images_and_single_views_are_left_out(work: Path, tmp_path: Path) -> None:
+    names = ["deduplicated", "multi_crop"]
+    row, crops = rows_of(TABLES["options"], names, work=work, results=tmp_path / "results.jsonl")
+    assert crops["images"] == 1000
+    assert views_of_run(RunLayout(str(work / "run-views_five"))) == "five", "digits have no mirror"
+    assert views_of_run(RunLayout(str(work / "run"))) == "one"
     assert row["facts"]["duplicates"]["removed"] > 0
     assert set(row["facts"]["leakage"]) == {"exact", "perceptual"}
     assert row["images"] == 1000
@@ -103,6 +109,8 @@ def test_every_arm_is_a_recipe_and_a_configuration(name: str, tmp_path: Path) ->
         if arm.images == "selection":
             columns = {"pu_score": "pu_x.pu_score", "leakage": "leakage_x"}
             load_recipe(fill(arm.recipe, {"n": 100, "per_class": 10, "seed": 0, **columns}))
+        teacher = TeacherSpec(name="he/resnet20")
+        ScoreSpec(teacher=teacher, **fill(arm.scoring, {"most_views": "ten"}))
         config = {
             "teacher": {"name": "he/resnet20", "weights": "t.npz", "num_classes": 10},
             "student": {"name": "he/resnet8"},

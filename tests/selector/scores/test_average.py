@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -22,6 +22,7 @@ def averaged(*views: list[list[float]] | torch.Tensor) -> torch.Tensor:
     return log_mean_probability([torch.as_tensor(view, dtype=torch.float64) for view in views])
 
 
+@settings(max_examples=40)
 @given(views_of_logits)
 def test_it_is_the_mean_of_the_probabilities(logits: np.ndarray) -> None:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
@@ -30,6 +31,7 @@ def test_it_is_the_mean_of_the_probabilities(logits: np.ndarray) -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
 
 
+@settings(max_examples=40)
 @given(views_of_logits, st.integers(0, 4))
 def test_it_doubts_no_more_than_the_views_do_on_average(logits: np.ndarray, label: int) -> None:
     views = [torch.from_numpy(view) for view in logits]
@@ -37,6 +39,7 @@ def test_it_doubts_no_more_than_the_views_do_on_average(logits: np.ndarray, labe
     assert (-averaged(*views)[:, label] <= mean_cross_entropy + 1e-12).all()
 
 
+@settings(max_examples=40)
 @given(views_of_logits, st.permutations(range(3)))
 def test_the_order_of_views_is_only_rounding(logits: np.ndarray, order: list[int]) -> None:
     views = [torch.from_numpy(view) for view in logits]
@@ -44,6 +47,7 @@ def test_the_order_of_views_is_only_rounding(logits: np.ndarray, order: list[int
     torch.testing.assert_close(averaged(*views), other, rtol=1e-13, atol=1e-13)
 
 
+@settings(max_examples=40)
 @given(views_of_logits)
 def test_equal_views_score_as_one(logits: np.ndarray) -> None:
     view = torch.from_numpy(logits[0])
