@@ -33,7 +33,7 @@ class DecodeTrial:
     """Tries images one by one; safe to share between threads, which then wait for each other.
 
     Args:
-        channels, limits, orientation: as for `shards.decode.decode`.
+        channels, limits, orientation, least: as for `shards.decode.decode_picture`.
     """
 
     def __init__(
@@ -42,9 +42,15 @@ class DecodeTrial:
         channels: Literal[1, 3] = 3,
         limits: DecodeLimits = DEFAULT_LIMITS,
         orientation: Orientation = "exif",
+        least: tuple[int, int] | None = None,
     ) -> None:
         self._options = json.dumps(
-            {"channels": channels, "limits": asdict(limits), "orientation": orientation}
+            {
+                "channels": channels,
+                "limits": asdict(limits),
+                "orientation": orientation,
+                "least": least,
+            }
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -103,7 +109,7 @@ class DecodeTrial:
 
 def serve(images: BinaryIO, replies: BinaryIO, options: dict[str, object]) -> None:
     """Body of the trial process: decode what comes, tell that it was survived."""
-    from shards.decode import decode
+    from shards.decode import decode_picture
     from shards.errors import ImageError
 
     limits = DecodeLimits(**options.pop("limits"))  # type: ignore[arg-type]
@@ -112,7 +118,7 @@ def serve(images: BinaryIO, replies: BinaryIO, options: dict[str, object]) -> No
         # The kernel ends this process, also where a decoder never comes back to Python.
         signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
         with suppress(ImageError, Exception):  # an error is survived: the worker meets it as well
-            decode(data, limits=limits, **options)  # type: ignore[arg-type]
+            decode_picture(data, limits=limits, **options)  # type: ignore[arg-type]
         signal.setitimer(signal.ITIMER_REAL, 0)
         replies.write(_SURVIVED)
         replies.flush()

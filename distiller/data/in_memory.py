@@ -19,8 +19,8 @@ from torch import Tensor
 from distiller.data.bad_images import BadImages
 from distiller.data.image_batch import ImageBatch
 from distiller.data.image_index import ImageIndex
-from distiller.data.pixels import image_pixels
 from distiller.data.walk import indexed_samples, member_data
+from selector.teachers.input_pixels import input_pixels
 from selector.teachers.preprocess import Preprocessing
 from shards.decode import DecodeLimits
 from shards.errors import CoursepackError, ImageError
@@ -77,7 +77,7 @@ def load_into_memory(
         failed = []
         for image, data in job:
             try:
-                images_NCSS[image] = image_pixels(data, preprocessing, limits=limits)
+                images_NCSS[image] = input_pixels(data, preprocessing, limits=limits)
             except ImageError as error:
                 failed.append((image, error))
         return failed

@@ -20,7 +20,7 @@ from torch import Tensor
 from distiller.data.bad_images import BadImages
 from distiller.data.image_batch import ImageBatch
 from distiller.data.image_index import ImageIndex
-from distiller.data.pixels import image_pixels
+from selector.teachers.input_pixels import input_pixels
 from selector.teachers.preprocess import Preprocessing
 from shards import storage
 from shards.decode import DecodeLimits
@@ -145,4 +145,4 @@ class OnDemandImages:
                 f"{len(data)}: the shard changed while it was in use; run the command again",
                 shard=info.uri,
             )
-        return image_pixels(data, self._preprocessing, limits=self._limits)
+        return input_pixels(data, self._preprocessing, limits=self._limits)

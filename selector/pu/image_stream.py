@@ -18,8 +18,8 @@ from torch import Tensor
 
 from selector.scoring.spec import ScoreSpec
 from selector.tables.schema import row_id
+from selector.teachers.input_pixels import input_pixels
 from selector.teachers.preprocess import Preprocessing
-from shards.decode import decode
 from shards.errors import ImageError, UsageError
 from shards.reader import open_shard
 
@@ -35,13 +35,7 @@ def to_input(data: bytes, spec: ScoreSpec, preprocessing: Preprocessing) -> Pixe
     Raises:
         ImageError: it cannot be decoded, or breaks a limit.
     """
-    pixels = decode(
-        data,
-        channels=1 if preprocessing.channels == 1 else 3,
-        limits=spec.limits,
-        orientation=preprocessing.orientation,
-    )
-    return preprocessing.apply(pixels)
+    return input_pixels(data, preprocessing, limits=spec.limits)
 
 
 def image_batches(

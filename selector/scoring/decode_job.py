@@ -2,7 +2,7 @@
 
 Thumbnails dominate small pools, and Python per image would bound them. So images of one size are
 collected and brought to the teacher's size together; large ones are done one by one, to hold one at
-a time in memory.
+a time in memory. So are those that were reduced by the decoder: of them, decoding takes the time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from selector.scores.hashes import GREY_SIDE, content_hash, phash
 from selector.scoring.ring import Slot
+from selector.teachers.input_pixels import decode_for
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.resample import grey_stack, resize_stack
 from selector.teachers.views import crop_stack
-from shards.decode import decode
 from shards.errors import ImageError
 from shards.limits import DecodeLimits
+from shards.picture import Picture
 from shards.sample import Data, Sample
 
 JOB_ROWS = 16
@@ -94,10 +95,14 @@ def run_decode_job(
     waiting: dict[tuple[int, ...], list[tuple[int, npt.NDArray[np.uint8]]]] = {}
     for row, sample in work:
         begin = perf_counter()
-        pixels = _decode(slot, row, sample, options)
+        picture = _decode(slot, row, sample, options)
         times.decode_s += perf_counter() - begin
-        if pixels is None:
+        if picture is None:
             continue
+        if picture.box is not None:
+            _prepare_reduced(slot, row, picture, options.preprocessing, times)
+            continue
+        pixels = picture.pixels
         same_size = waiting.setdefault(pixels.shape, [])
         same_size.append((row, pixels))
         if pixels.shape[0] * pixels.shape[1] > _STACKED_PIXELS:
@@ -112,10 +117,18 @@ def thumbnails(pixels_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return resize_stack(grey_stack(pixels_NHW), (GREY_SIDE, GREY_SIDE), "box")
 
 
+def thumbnail(picture: Picture) -> npt.NDArray[np.uint8]:
+    """(32, 32) uint8 of one image, reduced or whole."""
+    if picture.box is None:
+        return thumbnails(picture.pixels[None])[0]
+    grey = grey_stack(picture.pixels[None])[0]
+    return resize_box(grey, picture.box, (GREY_SIDE, GREY_SIDE), "box")
+
+
 def _decode(
     slot: Slot[DecodeTimes], row: int, sample: Sample, options: DecodeOptions
-) -> npt.NDArray[np.uint8] | None:
-    """Pixels of the sample's image; None for a row that failed, which keeps zeros in the slot."""
+) -> Picture | None:
+    """The sample's image; None for a row that failed, which keeps zeros in the slot."""
     index = sample.entry.index
     rows = slot.rows
     try:
@@ -140,7 +153,7 @@ def _decode(
         try:
             # Hashing is the first to touch the bytes of a mapped shard, which may be gone by now.
             rows.content_hash[row] = content_hash(data)
-            pixels = _pixels(data, options)
+            picture = _picture(data, options)
         finally:
             if options.breadcrumb is not None:
                 options.breadcrumb.end()
@@ -148,8 +161,8 @@ def _decode(
         rows.fail(row, error.status, str(error))
         slot.blank(row)
         return None
-    rows.height[row], rows.width[row] = pixels.shape[:2]
-    return pixels
+    rows.height[row], rows.width[row] = picture.height, picture.width
+    return picture
 
 
 def _try_first(index: int, data: Data, options: DecodeOptions) -> None:
@@ -161,16 +174,9 @@ def _try_first(index: int, data: Data, options: DecodeOptions) -> None:
         raise ImageError(reason, status="crashed")
 
 
-def _pixels(data: bytes | memoryview, options: DecodeOptions) -> npt.NDArray[np.uint8]:
-    channels = options.preprocessing.channels
-    assert channels in (1, 3)
+def _picture(data: bytes | memoryview, options: DecodeOptions) -> Picture:
     try:
-        return decode(
-            data,
-            channels=1 if channels == 1 else 3,
-            limits=options.limits,
-            orientation=options.preprocessing.orientation,
-        )
+        return decode_for(data, options.preprocessing, limits=options.limits)
     except ImageError:
         raise
     except Exception as error:
@@ -202,5 +208,25 @@ def _prepare(
     resized = perf_counter()
     for row, value in zip(rows, phash(thumbnails(stack_NHW)).tolist(), strict=True):
         slot.rows.phash[row] = value
+    times.resize_s += resized - begin
+    times.phash_s += perf_counter() - resized
+
+
+def _prepare_reduced(
+    slot: Slot[DecodeTimes],
+    row: int,
+    picture: Picture,
+    preprocessing: Preprocessing,
+    times: DecodeTimes,
+) -> None:
+    """The same of one image that the decoder has reduced."""
+    begin = perf_counter()
+    try:
+        slot.pixels_NHWC[row] = preprocessing.apply_picture(picture)
+    except ImageError as error:
+        slot.rows.fail(row, error.status, str(error))
+        slot.pixels_NHWC[row] = 0
+    resized = perf_counter()
+    slot.rows.phash[row] = phash(thumbnail(picture)[None]).tolist()[0]
     times.resize_s += resized - begin
     times.phash_s += perf_counter() - resized

@@ -37,6 +37,7 @@ from selector.scoring.task import HALVED_TO, PartResult, ScoreTask
 from selector.scoring.workers import Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
+from selector.teachers.input_pixels import decode_arguments
 from selector.teachers.load import load_teacher
 from selector.teachers.open_runtime import open_runtime
 from selector.teachers.views import VIEWS
@@ -274,12 +275,7 @@ class ShardScorer:
         self._ring.restore()
 
     def _trial(self) -> DecodeTrial:
-        preprocessing = self.teacher.preprocessing
-        return DecodeTrial(
-            channels=1 if preprocessing.channels == 1 else 3,
-            limits=self._spec.limits,
-            orientation=preprocessing.orientation,
-        )
+        return DecodeTrial(limits=self._spec.limits, **decode_arguments(self.teacher.preprocessing))
 
     def _new_ring(self) -> Ring[DecodeTimes]:
         return Ring(

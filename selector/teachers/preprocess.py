@@ -1,7 +1,9 @@
 """How a teacher wants its input: the reference transform, described as data and fingerprinted.
 
 `exact` means the same pixels and the same floats, bit for bit, that the teacher's stock torchvision
-or timm transform makes of the same image.
+or timm transform makes of the same image. `fast` may decode a large JPEG to fewer pixels before
+they are resized, as `selector.teachers.reduction` says, and has another fingerprint; that of
+`exact` is what it was before there was a choice.
 """
 
 from __future__ import annotations
@@ -10,17 +12,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from selector.teachers.resample import INTERPOLATIONS, Interpolation, Pixels, resize_stack
+from selector.teachers.preprocess_fields import DecodeMode, ResizeMode, first_wrong
+from selector.teachers.reduction import HASH_MARGIN, MARGIN, least_pixels
+from selector.teachers.resample import Interpolation, Pixels, resize_box, resize_stack
 from shards.decode import Orientation
 from shards.errors import ImageError, UsageError
-
-ResizeMode = Literal["none", "short_side", "squash", "center_fraction"]
+from shards.picture import Picture
 
 MAX_RESIZED_PIXELS = 80_000_000
 """A 1 x 20,000 image, scaled until its short side is 256, would have 1.3 thousand megapixels."""
@@ -43,6 +46,7 @@ class Preprocessing:
         interpolation: Pillow's filter of the resize.
         mean, std: per channel, on pixels scaled to 0..1.
         orientation: "exif" turns images upright before all this, "stored" does not.
+        decode: "exact", or "fast": JPEGs with many more pixels than needed are decoded to fewer.
 
     Raises:
         UsageError: a field has a value that makes no sense; named.
@@ -56,9 +60,10 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     orientation: Orientation = "exif"
+    decode: DecodeMode = "exact"
 
     def __post_init__(self) -> None:
-        wrong = _first_wrong(self)
+        wrong = first_wrong(self)
         if wrong:
             name, expected = wrong
             raise UsageError(
@@ -92,9 +97,7 @@ class Preprocessing:
         """
         height, width = pixels_NHW.shape[1:3]
         if self.resize_mode == "center_fraction":
-            assert isinstance(self.resize, int)
-            side = max(1, min(height, width) * self.crop // self.resize)
-            top, left = (height - side + 1) // 2, (width - side + 1) // 2
+            top, left, side = self.central_square(height, width)
             pixels_NHW = pixels_NHW[:, top : top + side, left : left + side]
             pixels_NHW = resize_stack(
                 np.ascontiguousarray(pixels_NHW), (self.crop, self.crop), self.interpolation
@@ -145,13 +148,19 @@ class Preprocessing:
         return mean, std
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of every field."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        """SHA-256 (hex) of every field, and of what `fast` means today."""
+        about = self.to_dict()
+        if self.decode == "fast":
+            about["margins"] = [MARGIN, HASH_MARGIN]
+        text = json.dumps(about, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"coursepack.preprocessing.1:{text}".encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return json.loads(json.dumps(asdict(self)))
+        """The fields as plain JSON values; `decode` only where it is not exact."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.decode == "exact":
+            del values["decode"]  # which is how runs and cards have it that know no other
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
@@ -162,7 +171,7 @@ class Preprocessing:
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
-        missing = sorted(known - set(values) - {"orientation"})
+        missing = sorted(known - set(values) - {"orientation", "decode"})
         if unknown or missing:
             raise UsageError(
                 f"preprocessing has unknown fields {unknown} and lacks {missing}; "
@@ -174,18 +183,34 @@ class Preprocessing:
         }
         return cls(**plain)
 
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
+    def central_square(self, height: int, width: int) -> tuple[int, int, int]:
+        """(first row, first column, side) of what `center_fraction` cuts."""
+        assert isinstance(self.resize, int)
+        side = max(1, min(height, width) * self.crop // self.resize)
+        return (height - side + 1) // 2, (width - side + 1) // 2, side
+
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) after the resize of every mode but `center_fraction`.
+
+        Raises:
+            ImageError: too_large.
+        """
+        size = height, width
         if self.resize_mode == "squash":
-            if isinstance(self.resize, int):
-                return self.resize, self.resize
             assert self.resize is not None
-            return self.resize
-        if self.resize_mode == "short_side":
+            size = (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
+        elif self.resize_mode == "short_side":
             assert isinstance(self.resize, int)
             if width <= height:
-                return int(self.resize * height / width), self.resize
-            return self.resize, int(self.resize * width / height)
-        return height, width
+                size = int(self.resize * height / width), self.resize
+            else:
+                size = self.resize, int(self.resize * width / height)
+        if size[0] * size[1] > MAX_RESIZED_PIXELS:
+            raise ImageError(
+                f"{width} x {height} pixels would become {size[1]} x {size[0]} for the teacher",
+                status="too_large",
+            )
+        return size
 
 
 def center_crop(pixels_NHW: Pixels, side: int) -> Pixels:
@@ -207,43 +232,3 @@ def center_crop(pixels_NHW: Pixels, side: int) -> Pixels:
     # Python's round goes to the even neighbour at .5, and so does the reference.
     top, left = round((height - side) / 2), round((width - side) / 2)
     return pixels_NHW[:, top : top + side, left : left + side]
-
-
-def _first_wrong(pre: Preprocessing) -> tuple[str, str] | None:
-    """Name of the first senseless field, and what was expected."""
-
-    def is_size(value: object) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 8192
-
-    def is_numbers(values: object, *, positive: bool) -> bool:
-        return (
-            isinstance(values, tuple)
-            and len(values) == pre.channels
-            and all(isinstance(v, int | float) and (v > 0 or not positive) for v in values)
-        )
-
-    resize: Any = pre.resize
-    is_pair = isinstance(resize, tuple) and len(resize) == 2 and all(map(is_size, resize))
-    resize_expected = {
-        "none": (resize is None, "null with resize_mode none"),
-        "short_side": (is_size(resize), "one size in pixels, 1 to 8192"),
-        "squash": (is_size(resize) or is_pair, "a size or [height, width] in pixels, 1 to 8192"),
-        "center_fraction": (
-            is_size(resize) and is_size(pre.crop) and resize >= pre.crop,
-            "one size in pixels, at least crop",
-        ),
-    }
-    checks: list[tuple[str, bool, str]] = [
-        ("channels", pre.channels in (1, 3), "1 or 3"),
-        ("resize_mode", pre.resize_mode in get_args(ResizeMode), " | ".join(get_args(ResizeMode))),
-        ("crop", is_size(pre.crop), "a size in pixels, 1 to 8192"),
-        ("interpolation", pre.interpolation in INTERPOLATIONS, " | ".join(INTERPOLATIONS)),
-        ("mean", is_numbers(pre.mean, positive=False), f"{pre.channels} numbers"),
-        ("std", is_numbers(pre.std, positive=True), f"{pre.channels} numbers above 0"),
-        ("orientation", pre.orientation in get_args(Orientation), "exif | stored"),
-    ]
-    for name, is_right, expected in checks:
-        if not is_right:
-            return name, expected
-    is_right, expected = resize_expected[pre.resize_mode]
-    return None if is_right else ("resize", expected)

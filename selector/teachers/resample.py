@@ -12,6 +12,7 @@ So that is not assumed but observed, once for every pair of sizes.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Literal
 
@@ -68,6 +69,32 @@ def resize_stack(pixels_NHW: Pixels, size: tuple[int, int], interpolation: Inter
             return _resize_rows(low, size[1], interpolation)
         case _:
             return np.stack([_resize(one, size, interpolation) for one in pixels_NHW])
+
+
+def resize_box(
+    pixels: Pixels,
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+    interpolation: Interpolation,
+) -> Pixels:
+    """Resize a part of an image, whose borders need not lie between pixels.
+
+    Args:
+        pixels: uint8 (H, W) or (H, W, 3).
+        box: (left, top, right, bottom) of the part, in pixels, fractions allowed.
+        size: (height, width) of the result.
+        interpolation: Pillow's filter. It reads the pixels that the box touches, and no others, as
+            if the part had been cut out.
+
+    Returns:
+        uint8 (height, width) or (height, width, 3).
+    """
+    left, top = math.floor(box[0]), math.floor(box[1])
+    right, bottom = math.ceil(box[2]), math.ceil(box[3])
+    touched = np.ascontiguousarray(pixels[top:bottom, left:right])
+    within = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    image = Image.fromarray(touched)
+    return np.asarray(image.resize((size[1], size[0]), _FILTERS[interpolation], box=within))
 
 
 def grey_stack(pixels_NHW: Pixels) -> Pixels:
