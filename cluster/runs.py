@@ -22,6 +22,9 @@ from selector.tables.run_files import read_json
 from shards import atomic, storage
 from shards.errors import StorageError, UsageError
 
+_ABSENT_MEANS = {"preprocessing.decode": "exact"}
+"""Entries that are left out where they say what was always so."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -103,10 +106,9 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
     """Lines `path: old -> new` for every leaf in which two nested values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            missing = "(absent)"
-            yield from differences(
-                old.get(key, missing), new.get(key, missing), f"{path}.{key}" if path else key
-            )
+            inner = f"{path}.{key}" if path else key
+            missing = _ABSENT_MEANS.get(inner, "(absent)")
+            yield from differences(old.get(key, missing), new.get(key, missing), inner)
     elif old != new:
         yield f"{path}: {_shorten(old)} -> {_shorten(new)}"
 

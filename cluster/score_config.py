@@ -13,7 +13,7 @@ from cluster.bad_budget import BadBudget
 from cluster.execution import ExecutionConfig
 from selector.scoring.feature_spec import FeatureSpec
 from selector.scoring.spec import ScoreSpec
-from selector.teachers.spec import RuntimeName, TeacherSpec, ViewsName
+from selector.teachers.spec import DecodeMode, RuntimeName, TeacherSpec, ViewsName
 from shards.errors import UsageError
 from shards.limits import DEFAULT_LIMITS, DecodeLimits
 
@@ -73,6 +73,15 @@ class ExecutionSection(_Section):
         return ExecutionConfig(**self.model_dump())
 
 
+class PreprocessingSection(_Section):
+    """How images become the teacher's input, over what the teacher says."""
+
+    decode: DecodeMode | None = None
+    """exact = the pixels of the teacher's stock transform; fast = JPEGs with many more pixels than
+    the teacher looks at are decoded to fewer, see docs/speed.md. null = as the teacher says,
+    exact if it says nothing."""
+
+
 class FeaturesSection(FeatureSpec):
     """Stage features, for PU fits, neighbours and maps; see docs/features.md."""
 
@@ -104,6 +113,9 @@ class ScoreConfig(_Section):
 
     limits: LimitsSection = LimitsSection()
     """How large an image may be. Fixed for a run."""
+
+    preprocessing: PreprocessingSection = PreprocessingSection()
+    """How images become the teacher's input. Fixed for a run."""
 
     features: FeaturesSection | None = None
     """Stage features to store beside the scores; null = none. May be added to a scored run."""
@@ -137,6 +149,7 @@ class ScoreConfig(_Section):
             teacher=self.teacher,
             image_ext=self.image_ext,
             limits=DecodeLimits(**self.limits.model_dump()),
+            preprocessing=self.preprocessing.model_dump(exclude_none=True) or None,
             runtime=self.runtime,
             views=self.views,
         )

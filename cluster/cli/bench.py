@@ -10,6 +10,7 @@ from cluster.cli.options import (
     AllowCode,
     AsJson,
     Debug,
+    Decode,
     Device,
     Overrides,
     PoolOrConfig,
@@ -62,6 +63,7 @@ def bench(
     device: Device = None,
     runtime: Runtime = None,
     views: Views = None,
+    decode: Decode = None,
     price_per_hour: Annotated[
         float | None,
         typer.Option("--price-per-hour", metavar="X", min=0, help="Of what is measured."),
@@ -94,6 +96,7 @@ def bench(
             "execution.device": device,
             "runtime": runtime,
             "views": views,
+            "preprocessing.decode": decode,
         }
         chosen = load_config(
             ScoreConfig,

@@ -119,6 +119,14 @@ Views = Annotated[
     ),
 ]
 
+Decode = Annotated[
+    Literal["exact", "fast"] | None,
+    typer.Option(
+        "--decode",
+        help="exact, or fast: large JPEGs are decoded to fewer pixels; for photographs.",
+    ),
+]
+
 Selection = Annotated[
     str,
     typer.Option(

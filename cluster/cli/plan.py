@@ -14,6 +14,7 @@ from cluster.cli.options import (
     AsJson,
     BatchSize,
     Debug,
+    Decode,
     Device,
     ExecutorName,
     Overrides,
@@ -68,6 +69,7 @@ def plan(
     ] = None,
     runtime: Runtime = None,
     views: Views = None,
+    decode: Decode = None,
     config: ScoreFile = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
@@ -99,6 +101,7 @@ def plan(
             "execution.device": device,
             "runtime": runtime,
             "views": views,
+            "preprocessing.decode": decode,
         }
         overrides = overrides_of(assignments, given)
         nowhere = out is None and config is None and "out" not in overrides

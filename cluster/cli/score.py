@@ -13,6 +13,7 @@ from cluster.cli.options import (
     AsJson,
     BatchSize,
     Debug,
+    Decode,
     Device,
     ExecutorName,
     Overrides,
@@ -32,6 +33,7 @@ app = typer.Typer()
 _EXAMPLES = example(
     "coursepack score pool/ --teacher torchvision/resnet34 --weights t.safetensors --out run/",
     "coursepack score 's3://bucket/pool/{000..127}.tar' --config score.yaml --address auto",
+    "coursepack score photos/ --teacher timm/resnet50 --weights r50.pth --decode fast --out run/",
 )
 
 
@@ -88,6 +90,7 @@ def score(
     device: Device = None,
     runtime: Runtime = None,
     views: Views = None,
+    decode: Decode = None,
     config: ScoreFile = None,
     assignments: Overrides = None,
     allow_code: AllowCode = False,
@@ -131,6 +134,7 @@ def score(
             "execution.device": device,
             "runtime": runtime,
             "views": views,
+            "preprocessing.decode": decode,
         }
         chosen = load_config(
             ScoreConfig,

@@ -99,8 +99,9 @@ class BenchReport:
         told = self.workload
         named = told.get("views", "one")
         views = "" if named == "one" else f"views {named}, "
+        decode = "decode fast, " if told.get("decode") == "fast" else ""
         yield (
-            f"{told['images']:,} images of {told['bytes_per_image'] / 1e3:,.0f} kB, "
+            f"{told['images']:,} images of {told['bytes_per_image'] / 1e3:,.0f} kB, {decode}"
             f"{told['teacher']} with {told['runtime']} on {told['device']}, {views}batch "
             f"{told['batch_size']}, {told['threads']} thread{'s'[: told['threads'] != 1]}"
         )
@@ -208,7 +209,7 @@ def read_report(uri: str) -> BenchReport:
                 f"{uri} has format {content['format']}, this version reads {FORMAT}; bench again"
             )
         return BenchReport(
-            workload=content["workload"],
+            workload={"decode": "exact"} | content["workload"],  # older ones knew no other
             limits={name: Figure.from_dict(one) for name, one in content["limits"].items()},
             engine=Figure.from_dict(content["engine"]),
             stamp={name: content[name] for name in ("at", "hardware", "versions", "commit")},

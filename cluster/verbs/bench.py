@@ -125,6 +125,7 @@ def bench(
             "bytes_per_image": round(workload.num_bytes / workload.num_images),
             "teacher": teacher.name,
             "runtime": recorded_name(spec.runtime, device),
+            "decode": teacher.preprocessing.decode,
             "features": 0 if plan is None else plan.dim,
             "batch_size": batch_size,
             "halved_to": scorer.forward.halved_to,

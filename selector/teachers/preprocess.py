@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selector.teachers.preprocess_fields import DecodeMode, ResizeMode, first_wrong
+from selector.teachers.preprocess_fields import ResizeMode, first_wrong
 from selector.teachers.reduction import HASH_MARGIN, MARGIN, least_pixels
 from selector.teachers.resample import Interpolation, Pixels, resize_box, resize_stack
+from selector.teachers.spec import DecodeMode
 from shards.decode import Orientation
 from shards.errors import ImageError, UsageError
 from shards.picture import Picture

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from selector.teachers.resample import INTERPOLATIONS
+from selector.teachers.spec import DecodeMode
 from shards.decode import Orientation
 
 if TYPE_CHECKING:
     from selector.teachers.preprocess import Preprocessing
-
-DecodeMode = Literal["exact", "fast"]
-"""exact: as the teacher's stock transform; fast: large JPEGs are decoded to fewer pixels."""
 
 ResizeMode = Literal["none", "short_side", "squash", "center_fraction"]
 """See `selector.teachers.preprocess.Preprocessing`."""

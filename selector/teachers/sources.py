@@ -118,7 +118,7 @@ def _preprocessing(spec: TeacherSpec, *, own: Preprocessing | None) -> Preproces
     preset = given.pop("preset", None)
     if preset is not None:
         own = default_preprocessing(preset, weights_name=file_name(spec.weights or ""))
-    if own is None and not given:
+    if own is None and given.keys() <= {"decode"}:
         raise UsageError(
             f"{spec.name} does not say how its input is made. Give the teacher's `preprocessing`: "
             "{preset: torchvision/resnet50}, or its fields: "

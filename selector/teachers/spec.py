@@ -12,6 +12,9 @@ RuntimeName = Literal["eager", "compile", "onnxruntime", "openvino"]
 ViewsName = Literal["one", "flip", "five", "ten"]
 """Over which views of an image its scores are averaged; see `selector.teachers.views`."""
 
+DecodeMode = Literal["exact", "fast"]
+"""exact: as the teacher's stock transform; fast: large JPEGs are decoded to fewer pixels."""
+
 
 class TeacherSpec(BaseModel):
     """Which teacher; everything here but `allow_code` changes what is computed."""

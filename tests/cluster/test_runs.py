@@ -51,6 +51,12 @@ def test_differences_name_every_leaf() -> None:
     ]
 
 
+def test_what_is_left_out_is_told_by_its_meaning() -> None:
+    old, new = {"preprocessing": {"crop": 32}}, {"preprocessing": {"crop": 32, "decode": "fast"}}
+    assert list(differences(old, new)) == ['preprocessing.decode: "exact" -> "fast"']
+    assert list(differences(new, old)) == ['preprocessing.decode: "fast" -> "exact"']
+
+
 def test_a_folder_with_another_config_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model: x\n")
     with pytest.raises(UsageError, match="not the config of a coursepack run"):

@@ -32,6 +32,17 @@ def test_both_halves_arrive():
     assert config.max_bad == "7"
 
 
+def test_decode_goes_over_what_the_teacher_says():
+    teacher = {"name": "he/resnet8", "preprocessing": {"decode": "fast", "crop": 30}}
+    config = load_config(ScoreConfig, MINIMUM | {"teacher": teacher})
+    assert config.spec().preprocessing is None
+    assert config.spec().teacher_spec.preprocessing == teacher["preprocessing"]
+    config = load_config(
+        ScoreConfig, MINIMUM | {"teacher": teacher}, overrides={"preprocessing.decode": "exact"}
+    )
+    assert config.spec().teacher_spec.preprocessing == {"decode": "exact", "crop": 30}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -42,6 +53,7 @@ def test_both_halves_arrive():
         ({"max_bad": "many"}, "expected a share like 5%"),
         ({"pool": []}, "pool: "),
         ({"image_ext": []}, "image_ext: "),
+        ({"preprocessing.decode": "quick"}, "expected 'exact' or 'fast'"),
         ({"image_ext": ["jpg", "."]}, "expected extensions such as jpg"),
     ],
 )

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from shards.decode import DecodeLimits, decode, probe_size
+from shards.decode import DecodeLimits, decode, decode_picture, probe_size
 from shards.errors import ImageError, UsageError
 from tests.support import images
 
@@ -166,6 +167,67 @@ def test_orientation_stored_leaves_pixels_as_they_lie(orientation: int) -> None:
     stored_size = turned.shape[1::-1]
     for make in (images.exif_jpeg, images.png_turned, images.webp_turned, images.tiff_turned):
         assert probe_size(make(orientation)) == stored_size
+
+
+# --- fewer pixels -------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 300),
+    width=st.integers(1, 300),
+    least=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    subsampling=st.sampled_from(["444", "422", "420"]),
+    progressive=st.booleans(),
+)
+def test_any_jpeg_is_reduced_by_a_power_of_two_and_never_too_far(
+    height: int, width: int, least: tuple[int, int], subsampling: str, progressive: bool
+) -> None:
+    data = images.jpeg(
+        images.picture(height, width), subsampling=subsampling, progressive=progressive
+    )
+    found = decode_picture(data, least=least)
+    reduction = max(
+        [1, *(one for one in (2, 4, 8) if height >= one * least[0] and width >= one * least[1])]
+    )
+    assert found.pixels.shape == (-(-height // reduction), -(-width // reduction), 3)
+    assert (found.height, found.width) == (height, width)
+    if reduction == 1:
+        assert found.box is None
+        assert np.array_equal(found.pixels, decode(data))
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_a_reduced_pixel_is_about_the_mean_of_those_it_stands_for(reduction: int) -> None:
+    smooth = np.asarray(Image.fromarray(images.picture(12, 16)).resize((256, 192)))
+    for pixels in (smooth, smooth[:, :, 1]):
+        found = decode_picture(
+            images.jpeg(pixels, subsampling="444"),
+            least=(192 // reduction, 256 // reduction),
+            channels=3 if pixels.ndim == 3 else 1,
+        )
+        means = pixels.reshape(192 // reduction, reduction, 256 // reduction, reduction, -1)
+        assert found.box == (0, 0, 256 / reduction, 192 / reduction)
+        error = found.pixels.reshape(means.shape[0], means.shape[2], -1) - means.mean(axis=(1, 3))
+        assert np.abs(error).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_enough_is_said_of_the_upright_image(orientation: int) -> None:
+    data = images.exif_jpeg(orientation, images.quadrants(80, 240))
+    found = decode_picture(data, least=(20, 60))
+    assert (found.pixels.shape, found.height, found.width) == ((20, 60, 3), 80, 240)
+    assert decode_picture(data, least=(21, 60)).pixels.shape == (40, 120, 3)
+    assert np.abs(found.pixels.astype(int) - images.quadrants(20, 60)).mean() < 3
+    stored = decode_picture(data, least=(20, 20), orientation="stored")
+    assert stored.pixels.shape[:2] == ((20, 60) if orientation < 5 else (60, 20))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in images.SOUND if "jpeg" not in kind])
+def test_every_other_kind_comes_whole(kind: str) -> None:
+    data = images.SOUND[kind]()
+    assert decode_picture(data, least=(1, 1)).box is None
+    assert np.array_equal(decode_picture(data, least=(1, 1)).pixels, decode(data))
 
 
 # --- bad input ----------------------------------------------------------------------------------

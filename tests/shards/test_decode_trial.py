@@ -36,6 +36,16 @@ def test_sound_and_broken_images_are_survived_and_lethal_ones_told(trial: Decode
     decode(lethal_jpeg(sound, "SEGV"))  # here, where nothing is disturbed, it is an image
 
 
+def test_a_suspect_is_decoded_as_it_will_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DISTURBED))
+    trial = DecodeTrial(least=(8, 8))
+    try:
+        assert trial.verdict(images.jpeg()) is None
+        assert trial.verdict(lethal_jpeg(images.jpeg(), "EXIT")) is not None
+    finally:
+        trial.close()
+
+
 def test_an_image_that_never_ends_is_stopped(
     trial: DecodeTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -35,6 +36,41 @@ def command(pool, weights, tmp_path):
         "execution: {executor: inline, device: cpu, batch_size: 4}\n"
     )
     return ("score", "--config", config, "--out", tmp_path / "run")
+
+
+def test_fast_equals_exact_where_nothing_is_reduced_and_is_never_mixed_with_it(
+    command, pool, weights, tmp_path
+):
+    assert _invoke(*command).exit_code == 0
+    config = tmp_path / "fast.yaml"
+    text = (tmp_path / "score.yaml").read_text()
+    config.write_text(text + "preprocessing: {decode: fast}\n")
+    fast_command = ("score", "--config", config, "--out", tmp_path / "fast")
+    assert _invoke(*fast_command).exit_code == 0
+    (exact, fast) = (
+        [pq.read_table(part) for part in sorted((tmp_path / run / "scores").glob("*.parquet"))]
+        for run in ("run", "fast")
+    )
+    assert len(exact) == 2
+    assert all(one.equals(other) for one, other in zip(exact, fast, strict=True))
+    for wrong in ((*command, "--decode", "fast"), (*fast_command, "--decode", "exact")):
+        refused = _invoke(*wrong)
+        old, new = ("exact", "fast") if wrong[-1] == "fast" else ("fast", "exact")
+        assert refused.exit_code == 2
+        assert f'preprocessing.decode: "{old}" -> "{new}"' in refused.stderr
+        assert "use another --out, or ask for the stored configuration" in refused.stderr
+    write_shard(pool / "shard-002.tar", images=3, seed=9, size=333)
+    assert json.loads(_invoke(*command, "--json").stdout)["rows"] == 15
+    assert json.loads(_invoke(*fast_command, "--json").stdout)["rows"] == 15
+    (exact, fast) = (
+        pq.read_table(tmp_path / run / "scores" / "00000002-00000000.parquet")
+        for run in ("run", "fast")
+    )
+    same = ["height", "width", "num_bytes", "content_hash", "status"]
+    assert exact.select(same).equals(fast.select(same))
+    assert fast["height"].to_pylist() == [333] * 3
+    assert fast["noise_value"].to_pylist() != exact["noise_value"].to_pylist()
+    assert fast["noise_value"].to_pylist() == pytest.approx(exact["noise_value"].to_pylist(), 0.1)
 
 
 def test_a_pool_is_scored_continued_and_exported(command, pool, tmp_path):

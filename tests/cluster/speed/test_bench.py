@@ -60,6 +60,7 @@ def test_every_stage_is_measured_alone_and_together(made: BenchResult) -> None:
     assert report.limit == report.limits[report.bound_by]
     assert report.workload["images"] == 100
     assert report.workload["features"] > 0
+    assert report.workload["decode"] == "exact"
     assert report.gpu_busy is None
     assert report.cost_per_million == pytest.approx(2e6 / report.engine.median / 3600)
 

@@ -57,6 +57,32 @@ def test_pixels_and_hashes_do_not_depend_on_company() -> None:
     assert together.rows.status == ["ok"] * len(sizes)
 
 
+def test_fast_keeps_true_sizes_and_hashes_that_are_near() -> None:
+    exact = replace(OPTIONS, preprocessing=default_preprocessing("he/resnet20"))
+    fast = replace(exact, preprocessing=replace(exact.preprocessing, decode="fast"))
+    coarse = [Image.fromarray(images.picture(9, 11, seed=seed)) for seed in range(4)]
+    sizes = [(603, 457), (48, 64), (603, 457), (401, 1203)]
+    encoded = [
+        images.jpeg(np.asarray(one.resize(size[::-1], Image.Resampling.BICUBIC)))
+        for one, size in zip(coarse, sizes, strict=True)
+    ]
+    samples = [sample(index, data) for index, data in enumerate(encoded)]
+    as_it_is, reduced = run(samples, exact), run(samples, fast)
+    for slot in (as_it_is, reduced):
+        assert slot.rows.status == ["ok"] * 4
+        assert list(zip(slot.rows.height, slot.rows.width, strict=True)) == sizes
+    assert reduced.rows.content_hash == as_it_is.rows.content_hash
+    differ = [
+        (one ^ other).bit_count()
+        for one, other in zip(as_it_is.rows.phash, reduced.rows.phash, strict=True)  # type: ignore[arg-type]
+    ]
+    assert differ[1] == 0
+    assert max(differ) <= 4
+    np.testing.assert_array_equal(reduced.pixels_NHWC[1], as_it_is.pixels_NHWC[1])
+    error = reduced.pixels_NHWC.astype(int) - as_it_is.pixels_NHWC
+    assert 0 < np.abs(error).mean() < 1
+
+
 @pytest.mark.parametrize(
     ("broken", "status"),
     [

@@ -17,6 +17,7 @@ from torchvision.transforms import functional as tvf
 from selector.teachers.preprocess import Preprocessing, center_crop
 from selector.teachers.zoo import default_preprocessing
 from shards.errors import ImageError, UsageError
+from shards.picture import Picture
 
 SMALL = Preprocessing(
     channels=3,
@@ -198,6 +199,41 @@ def test_survives_json(name: str) -> None:
     assert again.fingerprint() == ours.fingerprint()
 
 
+def test_exact_is_what_it_was_before_there_was_a_choice() -> None:
+    # Runs and cards hold this fingerprint of he/resnet20 since the first version.
+    known = "68fb5155110008cde98547f792bc6e1fad36f272ce9ce8ba017f170836a854d2"
+    ours = default_preprocessing("he/resnet20")
+    assert ours.fingerprint() == known
+    assert "decode" not in ours.to_dict()
+    assert Preprocessing.from_dict({**ours.to_dict(), "decode": "exact"}) == ours
+    fast = replace(ours, decode="fast")
+    assert fast.to_dict() == {**ours.to_dict(), "decode": "fast"}
+    assert Preprocessing.from_dict(fast.to_dict()) == fast
+
+
+def test_a_whole_picture_is_applied_as_its_pixels() -> None:
+    pixels = random_pixels(50, 70)
+    for mode in ("short_side", "squash", "center_fraction"):
+        preprocessing = replace(SMALL, resize_mode=mode)
+        found = preprocessing.apply_picture(Picture(pixels, 50, 70))
+        np.testing.assert_array_equal(found.transpose(2, 0, 1), preprocessing.apply(pixels))
+
+
+@pytest.mark.parametrize("mode", ["short_side", "squash", "center_fraction"])
+def test_a_reduced_picture_is_resized_by_the_size_of_the_whole(mode: str) -> None:
+    # 401 x 299 pixels by 4: the last column and row stand for a quarter and for three quarters.
+    whole = Image.fromarray(random_pixels(12, 16)).resize((404, 300), Image.Resampling.BICUBIC)
+    reduced = np.asarray(whole.reduce(4))
+    picture = Picture(reduced, 299, 401, (0, 0, 401 / 4, 299 / 4))
+    preprocessing = replace(SMALL, resize_mode=mode)  # type: ignore[arg-type]
+    expected = preprocessing.apply(np.asarray(whole)[:299, :401]).astype(int)
+    found = preprocessing.apply_picture(picture).transpose(2, 0, 1)
+    assert found.shape == expected.shape
+    # A cut between two pixels reads both of them, where the exact one has a border: 3 levels there.
+    assert np.abs(found - expected).mean() < 1
+    assert np.abs(found - expected)[:, 1:-1, 1:-1].mean() < 0.5
+
+
 def test_the_fingerprint_tells_every_field() -> None:
     changes: list[dict[str, Any]] = [
         {"resize": 21},
@@ -207,6 +243,7 @@ def test_the_fingerprint_tells_every_field() -> None:
         {"mean": (0.5, 0.4, 0.31)},
         {"std": (0.2, 0.3, 0.41)},
         {"orientation": "stored"},
+        {"decode": "fast"},
         {"channels": 1, "mean": (0.5,), "std": (0.2,)},
     ]
     prints = {replace(SMALL, **change).fingerprint() for change in changes}
@@ -228,6 +265,7 @@ def test_the_fingerprint_tells_every_field() -> None:
         ({"mean": [0.5]}, "expected 3 numbers"),
         ({"std": [0.0, 1.0, 1.0]}, "3 numbers above 0"),
         ({"orientation": "upright"}, "exif | stored"),
+        ({"decode": "quick"}, "exact | fast"),
     ],
 )
 def test_senseless_fields_are_named(change: dict[str, Any], named: str) -> None:

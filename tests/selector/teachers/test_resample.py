@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from selector.teachers.resample import INTERPOLATIONS, grey_stack, resize_stack
+from selector.teachers.resample import INTERPOLATIONS, grey_stack, resize_box, resize_stack
 
 side = st.integers(1, 70)
 
@@ -81,3 +81,15 @@ def test_grey_is_pillows(number: int, height: int, width: int) -> None:
     expected = np.stack([np.asarray(Image.fromarray(one).convert("L")) for one in stack])
     np.testing.assert_array_equal(grey_stack(stack), expected)
     np.testing.assert_array_equal(grey_stack(expected), expected)
+
+
+def test_a_box_between_pixels_is_a_part_cut_out() -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (40, 50, 3), np.uint8)
+    whole = resize_box(pixels, (0, 0, 50, 40), (9, 7), "bilinear")
+    np.testing.assert_array_equal(whole, resize_stack(pixels[None], (9, 7), "bilinear")[0])
+    part = resize_box(pixels, (10, 5, 30, 37), (9, 7), "bicubic")
+    cut = np.ascontiguousarray(pixels[5:37, 10:30])
+    np.testing.assert_array_equal(part, resize_stack(cut[None], (9, 7), "bicubic")[0])
+    shifted = resize_box(pixels[:, :, 0], (10.5, 5.25, 30.5, 37.25), (9, 7), "box")
+    assert shifted.shape == (9, 7)
+    assert not np.array_equal(shifted, resize_stack(cut[None, :, :, 0], (9, 7), "box")[0])

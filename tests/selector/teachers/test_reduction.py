@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selector.scores.hashes import GREY_SIDE
+from selector.teachers.reduction import HASH_MARGIN, MARGIN, least_pixels
+
+
+@given(resize=st.integers(1, 8192), margin=st.floats(1, 8))
+def test_a_margin_over_what_the_resize_makes(resize: int, margin: float) -> None:
+    found = least_pixels(resize, "short_side", "bilinear", margin=margin, hash_margin=1)
+    assert found == (max(GREY_SIDE, math.ceil(margin * resize)),) * 2
+    assert found == least_pixels(
+        resize, "center_fraction", "bilinear", margin=margin, hash_margin=1
+    )
+
+
+def test_height_and_width_may_differ() -> None:
+    assert least_pixels((100, 300), "squash", "bicubic") == (100 * MARGIN, 300 * MARGIN)
+
+
+def test_the_perceptual_hash_keeps_its_own_margin() -> None:
+    assert least_pixels(8, "squash", "bilinear") == (GREY_SIDE * HASH_MARGIN,) * 2
+
+
+@pytest.mark.parametrize(
+    ("resize", "mode", "interpolation"),
+    [(None, "none", "bilinear"), (32, "squash", "nearest"), (32, "short_side", "nearest")],
+)
+def test_what_reads_single_pixels_comes_whole(
+    resize: int | None, mode: str, interpolation: str
+) -> None:
+    assert least_pixels(resize, mode, interpolation) is None
