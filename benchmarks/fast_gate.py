@@ -36,15 +36,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from scipy.stats import spearmanr
 
 from benchmarks.fast_images import FastSet, fast_sets
 from cluster.provenance import commit, hardware, now, versions
 from selector.scores.hashes import phash
 from selector.scores.noise_value import noise_value
-from selector.scoring.decode_job import thumbnail
+from selector.scoring.decode_job import thumbnails
 from selector.teachers.load import Teacher, load_teacher
-from selector.teachers.preprocess import Preprocessing, center_crop
+from selector.teachers.preprocess import Preprocessing
 from selector.teachers.reduction import MARGIN, least_pixels
 from shards.decode import Picture, decode_picture
 
@@ -52,6 +53,7 @@ MARGINS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 REDUCTIONS = (2, 4, 8)
 LEAST_IMAGES = 50
 _BATCH = 50
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class Answers:
@@ -85,11 +87,11 @@ class Answers:
         whole = decode_picture(data)
         needed = least_pixels(
             preprocessing.resize, preprocessing.resize_mode, preprocessing.interpolation,
-            margin=1, hash_margin=0,
+            crop=preprocessing.crop, margin=1, hash_margin=0,
         )  # fmt: skip
         assert needed is not None
-        exact = preprocessing.apply_picture(whole)
-        looks = int(phash(thumbnail(whole)[None])[0])
+        exact = preprocessing.apply_stack(whole.pixels[None])[0]
+        looks = int(phash(thumbnails(whole.pixels[None]))[0])
         self.psnr[number, 0], self.bits[number, 0] = np.inf, 0
         yield number, 0, exact
         floor = resized_in_floats(whole, preprocessing)
@@ -101,9 +103,10 @@ class Answers:
             if self.margin[number, way] < 1:
                 break
             reduced = decode_picture(data, least=(int(left[0]), int(left[1])))
-            pixels = preprocessing.apply_picture(reduced)
+            stack_1HW = reduced.pixels[None]
+            pixels = preprocessing.apply_stack(stack_1HW, reduced.frame)[0]
             self.psnr[number, 2 + way] = psnr(exact, pixels)
-            differ = looks ^ int(phash(thumbnail(reduced)[None])[0])
+            differ = looks ^ int(phash(thumbnails(stack_1HW, reduced.frame))[0])
             self.bits[number, 2 + way] = differ.bit_count()
             yield number, 2 + way, pixels
 
@@ -131,25 +134,23 @@ def psnr(exact: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
 
 def resized_in_floats(picture: Picture, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
     """The exact input but for rounding: no rounding between the two passes of the resize."""
-    from PIL import Image
-
-    filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
     height, width = picture.height, picture.width
-    pixels = picture.pixels
+    pixels, size = picture.pixels, (preprocessing.crop, preprocessing.crop)
+    assert isinstance(preprocessing.resize, int)
     if preprocessing.resize_mode == "center_fraction":
-        top, left, side = preprocessing.central_square(height, width)
+        side = min(height, width) * preprocessing.crop // preprocessing.resize
+        top, left = (height - side + 1) // 2, (width - side + 1) // 2
         pixels = pixels[top : top + side, left : left + side]
-        size = (preprocessing.crop, preprocessing.crop)
     else:
-        size = preprocessing.resized_size(height, width)
+        assert preprocessing.resize_mode == "squash"
     channels = [
         Image.fromarray(pixels[:, :, channel].astype(np.float32)).resize(
-            size[::-1], filters[preprocessing.interpolation]
+            size, _FILTERS[preprocessing.interpolation]
         )
         for channel in range(3)
     ]
-    resized = np.clip(np.rint(np.stack([np.asarray(one) for one in channels], axis=2)), 0, 255)
-    return center_crop(resized.astype(np.uint8)[None], preprocessing.crop)[0]
+    resized = np.rint(np.stack([np.asarray(one) for one in channels], axis=2))
+    return np.clip(resized, 0, 255).astype(np.uint8)
 
 
 def agreement(

@@ -27,7 +27,7 @@ from PIL import Image
 from benchmarks.fast_images import cut_tiles, imagenet_images, photographs
 from cluster.provenance import commit, hardware, now, versions
 from cluster.speed.figures import median_interval
-from selector.scoring.decode_job import thumbnail
+from selector.scoring.decode_job import thumbnails
 from selector.teachers.input_pixels import decode_for
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.reduction import MARGIN
@@ -40,8 +40,8 @@ def seconds(images: Sequence[bytes], preprocessing: Preprocessing) -> float:
     begin = thread_time()
     for data in images:
         picture = decode_for(data, preprocessing, limits=DEFAULT_LIMITS)
-        preprocessing.apply_picture(picture)
-        thumbnail(picture)
+        preprocessing.apply_stack(picture.pixels[None], picture.frame)
+        thumbnails(picture.pixels[None], picture.frame)
     return thread_time() - begin
 
 
@@ -61,11 +61,12 @@ def main() -> None:
     tiles = [tile for seed, data in enumerate(whole) for tile in cut_tiles(data, 2, seed=seed)]
     natural = list(imagenet_images())[: options.images]
     at_224 = default_preprocessing("torchvision/resnet50")
+    large = [enlarged(data) for data in natural[:12]]
     at_32 = default_preprocessing("he/resnet20")
     sets = [
         ("photographs, 224 pixels", whole, at_224),
         ("tiles of photographs, 224 pixels", tiles[: options.images], at_224),
-        ("ImageNet enlarged to 12 MP (made up), 224 pixels", list(map(enlarged, natural[:12])), at_224),
+        ("ImageNet enlarged to 12 MP (made up), 224 pixels", large, at_224),
         ("ImageNet, 224 pixels", natural, at_224),
         ("ImageNet, 112 pixels", natural, replace(at_224, resize=128, crop=112)),
         ("ImageNet, 32 pixels", natural, at_32),
@@ -88,7 +89,7 @@ def main() -> None:
                 statistics.mean(one.height * one.width for one in pictures) / 1e6, 2
             ),
             "kilobytes": round(statistics.mean(map(len, images)) / 1e3),
-            "reduced": sum(one.box is not None for one in pictures),
+            "reduced": sum(one.frame is not None for one in pictures),
             "margin": MARGIN,
             "ms": {
                 mode: round(1e3 * statistics.median(found) / len(images), 3)

@@ -16,20 +16,39 @@ Box = tuple[float, float, float, float]
 _REDUCTIONS: Final = (8, 4, 2)
 
 
+class Frame(NamedTuple):
+    """Where an image lies in reduced pixels.
+
+    Attributes:
+        height, width: of the image at full scale, lying as the pixels do.
+        box: of the image in the reduced pixels, at whose borders it may take up parts of pixels.
+    """
+
+    height: int
+    width: int
+    box: Box
+
+    def part(self, top: int, left: int, height: int, width: int) -> Box:
+        """Where a part of the image lies, which is given in pixels of full scale."""
+        across = (self.box[2] - self.box[0]) / self.width
+        down = (self.box[3] - self.box[1]) / self.height
+        first_column, first_row = self.box[0] + left * across, self.box[1] + top * down
+        return first_column, first_row, first_column + width * across, first_row + height * down
+
+
 class Picture(NamedTuple):
     """One decoded image.
 
     Attributes:
         pixels: uint8, (h, w, 3) or (h, w).
         height, width: of the image at full scale, lying as the pixels do.
-        box: where the image lies in reduced pixels; None where nothing was reduced. The last row
-            and column of reduced pixels may stand for less than a whole pixel of the image.
+        frame: where it lies in reduced pixels; None where nothing was reduced.
     """
 
     pixels: np.ndarray
     height: int
     width: int
-    box: Box | None = None
+    frame: Frame | None = None
 
 
 def choose_reduction(height: int, width: int, least: tuple[int, int]) -> int:
@@ -61,4 +80,5 @@ def reduced_picture(
     used_rows, used_columns = height / reduction, width / reduction
     top = rows - used_rows if orientation in (3, 4, 7, 8) else 0.0
     left = columns - used_columns if orientation in (2, 3, 6, 7) else 0.0
-    return Picture(pixels, height, width, (left, top, left + used_columns, top + used_rows))
+    box = (left, top, left + used_columns, top + used_rows)
+    return Picture(pixels, height, width, Frame(height, width, box))

@@ -19,11 +19,11 @@ from selector.scores.hashes import GREY_SIDE, content_hash, phash
 from selector.scoring.ring import Slot
 from selector.teachers.input_pixels import decode_for
 from selector.teachers.preprocess import Preprocessing
-from selector.teachers.resample import grey_stack, resize_stack
+from selector.teachers.resample import grey_stack, resize_part, whole_size
 from selector.teachers.views import crop_stack
 from shards.errors import ImageError
 from shards.limits import DecodeLimits
-from shards.picture import Picture
+from shards.picture import Frame, Picture
 from shards.sample import Data, Sample
 
 JOB_ROWS = 16
@@ -99,8 +99,8 @@ def run_decode_job(
         times.decode_s += perf_counter() - begin
         if picture is None:
             continue
-        if picture.box is not None:
-            _prepare_reduced(slot, row, picture, options.preprocessing, times)
+        if picture.frame is not None:
+            _prepare(slot, [(row, picture.pixels)], options, times, picture.frame)
             continue
         pixels = picture.pixels
         same_size = waiting.setdefault(pixels.shape, [])
@@ -112,17 +112,12 @@ def run_decode_job(
     return times
 
 
-def thumbnails(pixels_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def thumbnails(
+    pixels_NHW: npt.NDArray[np.uint8], frame: Frame | None = None
+) -> npt.NDArray[np.uint8]:
     """(N, 32, 32) uint8, the input of `phash`, of N images of one size, grey or RGB."""
-    return resize_stack(grey_stack(pixels_NHW), (GREY_SIDE, GREY_SIDE), "box")
-
-
-def thumbnail(picture: Picture) -> npt.NDArray[np.uint8]:
-    """(32, 32) uint8 of one image, reduced or whole."""
-    if picture.box is None:
-        return thumbnails(picture.pixels[None])[0]
-    grey = grey_stack(picture.pixels[None])[0]
-    return resize_box(grey, picture.box, (GREY_SIDE, GREY_SIDE), "box")
+    whole = (0, 0, *whole_size(pixels_NHW, frame))
+    return resize_part(grey_stack(pixels_NHW), whole, (GREY_SIDE, GREY_SIDE), "box", frame)
 
 
 def _decode(
@@ -190,6 +185,7 @@ def _prepare(
     same_size: list[tuple[int, npt.NDArray[np.uint8]]],
     options: DecodeOptions,
     times: DecodeTimes,
+    frame: Frame | None = None,
 ) -> None:
     """Teacher's input and perceptual hash of images of one size."""
     rows = [row for row, _ in same_size]
@@ -199,34 +195,14 @@ def _prepare(
         stack_NHW = np.stack([pixels for _, pixels in same_size])
     begin = perf_counter()
     try:
-        found_KNHWC = crop_stack(options.preprocessing, options.crops, stack_NHW)
+        found_KNHWC = crop_stack(options.preprocessing, options.crops, stack_NHW, frame)
         slot.pixels_KNHWC[: options.crops, rows] = found_KNHWC
     except ImageError as error:
         for row in rows:
             slot.rows.fail(row, error.status, str(error))
         slot.blank(rows)
     resized = perf_counter()
-    for row, value in zip(rows, phash(thumbnails(stack_NHW)).tolist(), strict=True):
+    for row, value in zip(rows, phash(thumbnails(stack_NHW, frame)).tolist(), strict=True):
         slot.rows.phash[row] = value
-    times.resize_s += resized - begin
-    times.phash_s += perf_counter() - resized
-
-
-def _prepare_reduced(
-    slot: Slot[DecodeTimes],
-    row: int,
-    picture: Picture,
-    preprocessing: Preprocessing,
-    times: DecodeTimes,
-) -> None:
-    """The same of one image that the decoder has reduced."""
-    begin = perf_counter()
-    try:
-        slot.pixels_NHWC[row] = preprocessing.apply_picture(picture)
-    except ImageError as error:
-        slot.rows.fail(row, error.status, str(error))
-        slot.pixels_NHWC[row] = 0
-    resized = perf_counter()
-    slot.rows.phash[row] = phash(thumbnail(picture)[None]).tolist()[0]
     times.resize_s += resized - begin
     times.phash_s += perf_counter() - resized

@@ -50,4 +50,4 @@ def input_pixels(
         ImageError: as `decode_for`, or too_large for the network's size.
     """
     picture = decode_for(data, preprocessing, limits=limits)
-    return preprocessing.apply_picture(picture).transpose(2, 0, 1)
+    return preprocessing.apply_stack(picture.pixels[None], picture.frame)[0].transpose(2, 0, 1)

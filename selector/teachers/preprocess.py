@@ -20,11 +20,11 @@ from torch import Tensor
 
 from selector.teachers.preprocess_fields import ResizeMode, first_wrong
 from selector.teachers.reduction import HASH_MARGIN, MARGIN, least_pixels
-from selector.teachers.resample import Interpolation, Pixels, resize_box, resize_stack
+from selector.teachers.resample import Interpolation, Pixels, resize_part, whole_size
 from selector.teachers.spec import DecodeMode
 from shards.decode import Orientation
 from shards.errors import ImageError, UsageError
-from shards.picture import Picture
+from shards.picture import Frame
 
 MAX_RESIZED_PIXELS = 80_000_000
 """A 1 x 20,000 image, scaled until its short side is 256, would have 1.3 thousand megapixels."""
@@ -84,11 +84,12 @@ class Preprocessing:
         """
         return self.apply_stack(pixels[None])[0].transpose(2, 0, 1)
 
-    def apply_stack(self, pixels_NHW: Pixels) -> Pixels:
+    def apply_stack(self, pixels_NHW: Pixels, frame: Frame | None = None) -> Pixels:
         """N images of one size as the teacher's uint8 input, channels last.
 
         Args:
             pixels_NHW: uint8, (N, H, W, 3) for 3 channels, (N, H, W) for 1.
+            frame: of images that the decoder has reduced, all alike; None = they are whole.
 
         Returns:
             uint8 (N, S, S, C).
@@ -96,27 +97,34 @@ class Preprocessing:
         Raises:
             ImageError: too_large, as above.
         """
-        height, width = pixels_NHW.shape[1:3]
         if self.resize_mode == "center_fraction":
-            top, left, side = self.central_square(height, width)
-            pixels_NHW = pixels_NHW[:, top : top + side, left : left + side]
-            pixels_NHW = resize_stack(
-                np.ascontiguousarray(pixels_NHW), (self.crop, self.crop), self.interpolation
-            )
+            assert isinstance(self.resize, int)
+            height, width = whole_size(pixels_NHW, frame)
+            side = max(1, min(height, width) * self.crop // self.resize)
+            square = (height - side + 1) // 2, (width - side + 1) // 2, side, side
+            size = (self.crop, self.crop)
+            pixels_NHW = resize_part(pixels_NHW, square, size, self.interpolation, frame)
         else:
-            pixels_NHW = center_crop(self.resized_stack(pixels_NHW), self.crop)
+            pixels_NHW = center_crop(self.resized_stack(pixels_NHW, frame), self.crop)
         return pixels_NHW.reshape(len(pixels_NHW), self.crop, self.crop, self.channels)
 
-    def resized_stack(self, pixels_NHW: Pixels) -> Pixels:
+    def resized_stack(self, pixels_NHW: Pixels, frame: Frame | None = None) -> Pixels:
         """The same before the crop, for every mode but center_fraction, which crops first."""
-        height, width = pixels_NHW.shape[1:3]
+        height, width = whole_size(pixels_NHW, frame)
         size = self._resized(height, width)
         if size[0] * size[1] > MAX_RESIZED_PIXELS:
             raise ImageError(
                 f"{width} x {height} pixels would become {size[1]} x {size[0]} for the teacher",
                 status="too_large",
             )
-        return resize_stack(pixels_NHW, size, self.interpolation)
+        return resize_part(pixels_NHW, (0, 0, height, width), size, self.interpolation, frame)
+
+    @property
+    def least_pixels(self) -> tuple[int, int] | None:
+        """(height, width) that the decoder has to leave of a JPEG; None = the whole of it."""
+        if self.decode == "exact":
+            return None
+        return least_pixels(self.resize, self.resize_mode, self.interpolation, crop=self.crop)
 
     def normalize(
         self, batch_NCHW: Tensor, constants: tuple[Tensor, Tensor] | None = None
@@ -184,34 +192,18 @@ class Preprocessing:
         }
         return cls(**plain)
 
-    def central_square(self, height: int, width: int) -> tuple[int, int, int]:
-        """(first row, first column, side) of what `center_fraction` cuts."""
-        assert isinstance(self.resize, int)
-        side = max(1, min(height, width) * self.crop // self.resize)
-        return (height - side + 1) // 2, (width - side + 1) // 2, side
-
-    def resized_size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) after the resize of every mode but `center_fraction`.
-
-        Raises:
-            ImageError: too_large.
-        """
-        size = height, width
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
         if self.resize_mode == "squash":
+            if isinstance(self.resize, int):
+                return self.resize, self.resize
             assert self.resize is not None
-            size = (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
-        elif self.resize_mode == "short_side":
+            return self.resize
+        if self.resize_mode == "short_side":
             assert isinstance(self.resize, int)
             if width <= height:
-                size = int(self.resize * height / width), self.resize
-            else:
-                size = self.resize, int(self.resize * width / height)
-        if size[0] * size[1] > MAX_RESIZED_PIXELS:
-            raise ImageError(
-                f"{width} x {height} pixels would become {size[1]} x {size[0]} for the teacher",
-                status="too_large",
-            )
-        return size
+                return int(self.resize * height / width), self.resize
+            return self.resize, int(self.resize * width / height)
+        return height, width
 
 
 def center_crop(pixels_NHW: Pixels, side: int) -> Pixels:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from selector.scores.hashes import GREY_SIDE
+from selector.teachers.views import enlarged
 
 MARGIN = 2.0
 """Pixels a side left by the decoder, over those that the resize makes of them; at least."""
@@ -24,18 +25,23 @@ def least_pixels(
     resize_mode: str,
     interpolation: str,
     *,
+    crop: int,
     margin: float = MARGIN,
     hash_margin: float = HASH_MARGIN,
 ) -> tuple[int, int] | None:
     """(height, width) in pixels that a decoder has to leave of an image; None = all of them.
 
     Args:
-        resize, resize_mode, interpolation: as in `selector.teachers.preprocess.Preprocessing`.
+        resize, resize_mode, interpolation, crop: as in
+            `selector.teachers.preprocess.Preprocessing`.
     """
     # What is not resized must come whole; and "nearest" picks single pixels of the whole image.
     if resize is None or resize_mode == "none" or interpolation == "nearest":
         return None
     # short_side and center_fraction scale both sides alike, by the shorter one.
     height, width = (resize, resize) if isinstance(resize, int) else resize
+    # Enough for the largest of the views too, whether or not they are asked for: features are of
+    # the teacher's own view, and the same from a pass with more.
+    height, width = enlarged(height, crop), enlarged(width, crop)
     hashed = math.ceil(hash_margin * GREY_SIDE)
     return max(hashed, math.ceil(margin * height)), max(hashed, math.ceil(margin * width))

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from shards.picture import Frame
+
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 _FILTERS: dict[str, Image.Resampling] = {
@@ -71,30 +73,40 @@ def resize_stack(pixels_NHW: Pixels, size: tuple[int, int], interpolation: Inter
             return np.stack([_resize(one, size, interpolation) for one in pixels_NHW])
 
 
-def resize_box(
-    pixels: Pixels,
-    box: tuple[float, float, float, float],
+def whole_size(pixels_NHW: Pixels, frame: Frame | None) -> tuple[int, int]:
+    """(height, width) at full scale of images of one size, whole or reduced."""
+    if frame is not None:
+        return frame.height, frame.width
+    return pixels_NHW.shape[1], pixels_NHW.shape[2]
+
+
+def resize_part(
+    pixels_NHW: Pixels,
+    part: tuple[int, int, int, int],
     size: tuple[int, int],
     interpolation: Interpolation,
+    frame: Frame | None = None,
 ) -> Pixels:
-    """Resize a part of an image, whose borders need not lie between pixels.
+    """Cut the same part out of N images of one size and resize it.
 
     Args:
-        pixels: uint8 (H, W) or (H, W, 3).
-        box: (left, top, right, bottom) of the part, in pixels, fractions allowed.
-        size: (height, width) of the result.
-        interpolation: Pillow's filter. It reads the pixels that the box touches, and no others, as
-            if the part had been cut out.
+        pixels_NHW: uint8 (N, H, W) or (N, H, W, 3), N >= 1.
+        part: (top, left, height, width) in pixels of full scale.
+        size: (height, width) of the results.
+        interpolation: Pillow's filter. It reads the pixels that the part touches, and no others.
+        frame: of images that are reduced; None = they are whole.
 
     Returns:
-        uint8 (height, width) or (height, width, 3).
+        uint8 (N, height, width) or (N, height, width, 3).
     """
-    left, top = math.floor(box[0]), math.floor(box[1])
-    right, bottom = math.ceil(box[2]), math.ceil(box[3])
-    touched = np.ascontiguousarray(pixels[top:bottom, left:right])
-    within = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-    image = Image.fromarray(touched)
-    return np.asarray(image.resize((size[1], size[0]), _FILTERS[interpolation], box=within))
+    top, left, height, width = part
+    if frame is None:
+        if (height, width) != pixels_NHW.shape[1:3]:
+            pixels_NHW = pixels_NHW[:, top : top + height, left : left + width]
+            pixels_NHW = np.ascontiguousarray(pixels_NHW)
+        return resize_stack(pixels_NHW, size, interpolation)
+    box = frame.part(*part)
+    return np.stack([_resize_box(pixels, box, size, interpolation) for pixels in pixels_NHW])
 
 
 def grey_stack(pixels_NHW: Pixels) -> Pixels:
@@ -131,6 +143,20 @@ def _area_means(pixels_NHW: Pixels, ratio: int, *, axis: int) -> Pixels:
 def _resize(pixels: Pixels, size: tuple[int, int], interpolation: Interpolation) -> Pixels:
     image = Image.fromarray(pixels)
     return np.asarray(image.resize((size[1], size[0]), _FILTERS[interpolation]))
+
+
+def _resize_box(
+    pixels: Pixels,
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+    interpolation: Interpolation,
+) -> Pixels:
+    """Resize what lies in a box whose borders may lie inside of pixels."""
+    left, top = math.floor(box[0]), math.floor(box[1])
+    touched = pixels[top : math.ceil(box[3]), left : math.ceil(box[2])]
+    within = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    image = Image.fromarray(np.ascontiguousarray(touched))
+    return np.asarray(image.resize((size[1], size[0]), _FILTERS[interpolation], box=within))
 
 
 def _resize_rows(pixels_NHW: Pixels, width: int, interpolation: Interpolation) -> Pixels:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from selector.teachers.resample import Pixels, resize_stack
+from selector.teachers.resample import Pixels, resize_part, whole_size
 from selector.teachers.spec import ViewsName
+from shards.picture import Frame
 
 if TYPE_CHECKING:  # whoever only tells what views there are need not load torch
     from selector.teachers.preprocess import Preprocessing
@@ -66,7 +67,9 @@ def margin(crop: int) -> int:
     return 2 * max(1, round(crop / 14))
 
 
-def crop_stack(preprocessing: Preprocessing, crops: int, pixels_NHW: Pixels) -> Pixels:
+def crop_stack(
+    preprocessing: Preprocessing, crops: int, pixels_NHW: Pixels, frame: Frame | None = None
+) -> Pixels:
     """The teacher's own view of N images of one size and, for 5 crops, their four corners.
 
     A teacher that crops what it has resized gets its corners from there: with the centre, these are
@@ -77,7 +80,7 @@ def crop_stack(preprocessing: Preprocessing, crops: int, pixels_NHW: Pixels) -> 
 
     Args:
         crops: 1 or 5.
-        pixels_NHW: uint8, as for `Preprocessing.apply_stack`.
+        pixels_NHW, frame: as for `Preprocessing.apply_stack`.
 
     Returns:
         uint8 (K, N, S, S, C): own, top left, top right, bottom left, bottom right.
@@ -86,30 +89,33 @@ def crop_stack(preprocessing: Preprocessing, crops: int, pixels_NHW: Pixels) -> 
         ImageError: too_large, where the aspect ratio would blow the resized image up.
     """
     assert crops in (1, 1 + _CORNERS)
-    own_NHWC = preprocessing.apply_stack(pixels_NHW)
+    own_NHWC = preprocessing.apply_stack(pixels_NHW, frame)
     if crops == 1:
         return own_NHWC[None]
     corners = (
-        _corners_of_original(preprocessing, pixels_NHW)
+        _corners_of_original(preprocessing, pixels_NHW, frame)
         if preprocessing.resize_mode == "center_fraction"
-        else _corners_of_resized(preprocessing, pixels_NHW)
+        else _corners_of_resized(preprocessing, pixels_NHW, frame)
     )
     return np.stack([own_NHWC, *(one.reshape(own_NHWC.shape) for one in corners)])
 
 
-def _corners_of_resized(preprocessing: Preprocessing, pixels_NHW: Pixels) -> list[Pixels]:
+def enlarged(resize: int, crop: int) -> int:
+    """Side of a resize that leaves something to crop: itself, or larger by `margin`."""
+    return resize if resize > crop else resize + margin(crop)
+
+
+def _corners_of_resized(
+    preprocessing: Preprocessing, pixels_NHW: Pixels, frame: Frame | None
+) -> list[Pixels]:
     side = preprocessing.crop
     larger = side + margin(side)
-
-    def enlarged(size: int) -> int:
-        return size if size > side else size + margin(side)
-
     resize = preprocessing.resize
     if isinstance(resize, tuple):
-        resize = (enlarged(resize[0]), enlarged(resize[1]))
+        resize = (enlarged(resize[0], side), enlarged(resize[1], side))
     elif resize is not None:
-        resize = enlarged(resize)
-    canvas_NHW = replace(preprocessing, resize=resize).resized_stack(pixels_NHW)
+        resize = enlarged(resize, side)
+    canvas_NHW = replace(preprocessing, resize=resize).resized_stack(pixels_NHW, frame)
     height, width = canvas_NHW.shape[1:3]
     border = [(0, 0)]
     for length in (height, width):
@@ -119,15 +125,20 @@ def _corners_of_resized(preprocessing: Preprocessing, pixels_NHW: Pixels) -> lis
     return _corners(canvas_NHW, side)
 
 
-def _corners_of_original(preprocessing: Preprocessing, pixels_NHW: Pixels) -> list[Pixels]:
+def _corners_of_original(
+    preprocessing: Preprocessing, pixels_NHW: Pixels, frame: Frame | None
+) -> list[Pixels]:
     """TensorFlow's way: cut first, then resize the square."""
     side, resize = preprocessing.crop, preprocessing.resize
     assert isinstance(resize, int)
-    larger = resize if resize > side else side + margin(side)
-    cut = max(1, min(pixels_NHW.shape[1:3]) * side // larger)
+    height, width = whole_size(pixels_NHW, frame)
+    cut = max(1, min(height, width) * side // enlarged(resize, side))
     return [
-        resize_stack(np.ascontiguousarray(one), (side, side), preprocessing.interpolation)
-        for one in _corners(pixels_NHW, cut)
+        resize_part(
+            pixels_NHW, (top, left, cut, cut), (side, side), preprocessing.interpolation, frame
+        )
+        for top in (0, height - cut)
+        for left in (0, width - cut)
     ]
 
 

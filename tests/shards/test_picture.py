@@ -41,8 +41,13 @@ def test_the_box_turns_with_the_pixels(
     share = upright(np.outer(down, across), orientation)
     found = reduced_picture(share, height, width, reduction=reduction, orientation=orientation)
     assert (found.height, found.width) == (height, width)
-    assert found.box is not None
-    left, top, right, bottom = found.box
+    assert found.frame is not None
+    assert found.frame[:2] == (height, width)
+    left, top, right, bottom = found.frame.box
+    assert found.frame.part(0, 0, height, width) == pytest.approx(found.frame.box)
+    part = found.frame.part(height // 2, width // 3, 1, 1)
+    place = (left + width // 3 / reduction, top + height // 2 / reduction)
+    assert part == pytest.approx((*place, place[0] + 1 / reduction, place[1] + 1 / reduction))
     assert (right - left, bottom - top) == (width / reduction, height / reduction)
     rows_in_box = np.minimum(np.arange(len(share)) + 1, bottom) - np.maximum(
         np.arange(len(share)), top

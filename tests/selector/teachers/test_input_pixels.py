@@ -67,7 +67,7 @@ def test_fast_shows_the_same_scene_at_the_same_place(mode: str, orientation: int
     data = images.exif_jpeg(orientation, smooth())
     picture = decode_for(data, fast, limits=LIMITS)
     assert (picture.height, picture.width) == (HEIGHT, WIDTH)
-    assert picture.box is not None
+    assert picture.frame is not None
     assert min(picture.pixels.shape[:2]) >= MARGIN * 40
     assert max(picture.pixels.shape[:2]) < max(HEIGHT, WIDTH) / 1.9
     same = difference(data, exact, fast)
@@ -89,7 +89,7 @@ def test_grey_progressive_and_cmyk_jpegs_are_reduced_too() -> None:
     ):
         for fast in (FAST, grey_network):
             picture = decode_for(data, fast, limits=LIMITS)
-            assert picture.box is not None
+            assert picture.frame is not None
             assert picture.pixels.ndim == (2 if fast.channels == 1 else 3)
             assert difference(data, replace(fast, decode="exact"), fast) < 1
 
@@ -97,7 +97,7 @@ def test_grey_progressive_and_cmyk_jpegs_are_reduced_too() -> None:
 def test_where_nothing_is_reduced_fast_is_exact() -> None:
     small = images.jpeg(smooth(int(2 * MARGIN * 40) - 1, WIDTH))
     for data in (small, images.png(smooth()), images.save(Image.fromarray(smooth()), "WEBP")):
-        assert decode_for(data, FAST, limits=LIMITS).box is None
+        assert decode_for(data, FAST, limits=LIMITS).frame is None
         assert difference(data, EXACT, FAST) == 0
     large = images.jpeg(smooth())
     for unreduced in (
@@ -111,13 +111,13 @@ def test_a_jpeg_for_pillow_comes_whole() -> None:
     data = bytearray(images.jpeg(smooth(), subsampling="444"))
     data[data.index(b"\xff\xc0") + 11] = 0x31  # luma three times as wide as chroma
     picture = decode_for(bytes(data), FAST, limits=LIMITS)
-    assert picture.box is None
+    assert picture.frame is None
     np.testing.assert_array_equal(picture.pixels, images.reference(bytes(data)))
 
 
 def test_limits_are_for_the_whole_image() -> None:
     data = images.jpeg(smooth())
-    assert decode_for(data, FAST, limits=DecodeLimits(max_pixels=HEIGHT * WIDTH)).box
+    assert decode_for(data, FAST, limits=DecodeLimits(max_pixels=HEIGHT * WIDTH)).frame
     with pytest.raises(ImageError, match="485 x 363"):
         decode_for(data, FAST, limits=DecodeLimits(max_pixels=HEIGHT * WIDTH - 1))
 

@@ -17,7 +17,7 @@ from torchvision.transforms import functional as tvf
 from selector.teachers.preprocess import Preprocessing, center_crop
 from selector.teachers.zoo import default_preprocessing
 from shards.errors import ImageError, UsageError
-from shards.picture import Picture
+from shards.picture import Frame
 
 SMALL = Preprocessing(
     channels=3,
@@ -211,23 +211,15 @@ def test_exact_is_what_it_was_before_there_was_a_choice() -> None:
     assert Preprocessing.from_dict(fast.to_dict()) == fast
 
 
-def test_a_whole_picture_is_applied_as_its_pixels() -> None:
-    pixels = random_pixels(50, 70)
-    for mode in ("short_side", "squash", "center_fraction"):
-        preprocessing = replace(SMALL, resize_mode=mode)
-        found = preprocessing.apply_picture(Picture(pixels, 50, 70))
-        np.testing.assert_array_equal(found.transpose(2, 0, 1), preprocessing.apply(pixels))
-
-
 @pytest.mark.parametrize("mode", ["short_side", "squash", "center_fraction"])
 def test_a_reduced_picture_is_resized_by_the_size_of_the_whole(mode: str) -> None:
     # 401 x 299 pixels by 4: the last column and row stand for a quarter and for three quarters.
     whole = Image.fromarray(random_pixels(12, 16)).resize((404, 300), Image.Resampling.BICUBIC)
     reduced = np.asarray(whole.reduce(4))
-    picture = Picture(reduced, 299, 401, (0, 0, 401 / 4, 299 / 4))
+    frame = Frame(299, 401, (0, 0, 401 / 4, 299 / 4))
     preprocessing = replace(SMALL, resize_mode=mode)  # type: ignore[arg-type]
     expected = preprocessing.apply(np.asarray(whole)[:299, :401]).astype(int)
-    found = preprocessing.apply_picture(picture).transpose(2, 0, 1)
+    found = preprocessing.apply_stack(reduced[None], frame)[0].transpose(2, 0, 1)
     assert found.shape == expected.shape
     # A cut between two pixels reads both of them, where the exact one has a border: 3 levels there.
     assert np.abs(found - expected).mean() < 1

@@ -10,21 +10,21 @@ from selector.scores.hashes import GREY_SIDE
 from selector.teachers.reduction import HASH_MARGIN, MARGIN, least_pixels
 
 
-@given(resize=st.integers(1, 8192), margin=st.floats(1, 8))
+@given(resize=st.integers(9, 8192), margin=st.floats(1, 8))
 def test_a_margin_over_what_the_resize_makes(resize: int, margin: float) -> None:
-    found = least_pixels(resize, "short_side", "bilinear", margin=margin, hash_margin=1)
-    assert found == (max(GREY_SIDE, math.ceil(margin * resize)),) * 2
-    assert found == least_pixels(
-        resize, "center_fraction", "bilinear", margin=margin, hash_margin=1
-    )
+    for mode in ("short_side", "center_fraction"):
+        found = least_pixels(resize, mode, "bilinear", crop=8, margin=margin, hash_margin=1)
+        assert found == (max(GREY_SIDE, math.ceil(margin * resize)),) * 2
 
 
-def test_height_and_width_may_differ() -> None:
-    assert least_pixels((100, 300), "squash", "bicubic") == (100 * MARGIN, 300 * MARGIN)
+def test_the_largest_of_the_views_is_provided_for() -> None:
+    assert least_pixels(112, "squash", "bicubic", crop=112) == (128 * MARGIN, 128 * MARGIN)
+    assert least_pixels((112, 300), "squash", "bicubic", crop=112) == (128 * MARGIN, 300 * MARGIN)
 
 
 def test_the_perceptual_hash_keeps_its_own_margin() -> None:
-    assert least_pixels(8, "squash", "bilinear") == (GREY_SIDE * HASH_MARGIN,) * 2
+    found = least_pixels(8, "squash", "bilinear", crop=8, margin=1)
+    assert found == (GREY_SIDE * HASH_MARGIN,) * 2
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_the_perceptual_hash_keeps_its_own_margin() -> None:
 def test_what_reads_single_pixels_comes_whole(
     resize: int | None, mode: str, interpolation: str
 ) -> None:
-    assert least_pixels(resize, mode, interpolation) is None
+    assert least_pixels(resize, mode, interpolation, crop=32) is None

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from selector.teachers.resample import INTERPOLATIONS, grey_stack, resize_box, resize_stack
+from selector.teachers.resample import (
+    INTERPOLATIONS,
+    grey_stack,
+    resize_part,
+    resize_stack,
+    whole_size,
+)
+from shards.picture import Frame
 
 side = st.integers(1, 70)
 
@@ -83,13 +90,27 @@ def test_grey_is_pillows(number: int, height: int, width: int) -> None:
     np.testing.assert_array_equal(grey_stack(expected), expected)
 
 
-def test_a_box_between_pixels_is_a_part_cut_out() -> None:
-    pixels = np.random.default_rng(3).integers(0, 256, (40, 50, 3), np.uint8)
-    whole = resize_box(pixels, (0, 0, 50, 40), (9, 7), "bilinear")
-    np.testing.assert_array_equal(whole, resize_stack(pixels[None], (9, 7), "bilinear")[0])
-    part = resize_box(pixels, (10, 5, 30, 37), (9, 7), "bicubic")
-    cut = np.ascontiguousarray(pixels[5:37, 10:30])
-    np.testing.assert_array_equal(part, resize_stack(cut[None], (9, 7), "bicubic")[0])
-    shifted = resize_box(pixels[:, :, 0], (10.5, 5.25, 30.5, 37.25), (9, 7), "box")
-    assert shifted.shape == (9, 7)
-    assert not np.array_equal(shifted, resize_stack(cut[None, :, :, 0], (9, 7), "box")[0])
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_part_is_cut_out_and_resized(number: int) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (number, 40, 50, 3), np.uint8)
+    cut = np.ascontiguousarray(pixels[:, 5:37, 10:30])
+    expected = resize_stack(cut, (9, 7), "bicubic")
+    part = (5, 10, 32, 20)
+    np.testing.assert_array_equal(resize_part(pixels, part, (9, 7), "bicubic"), expected)
+    # The same pixels as those of an image of four times the size: its parts lie on whole pixels.
+    frame, at_full_scale = Frame(160, 200, (0, 0, 50, 40)), (20, 40, 128, 80)
+    found = resize_part(pixels, at_full_scale, (9, 7), "bicubic", frame)
+    np.testing.assert_array_equal(found, expected)
+    assert whole_size(pixels, frame) == (160, 200)
+    assert whole_size(pixels, None) == (40, 50)
+
+
+def test_a_part_may_end_inside_of_pixels() -> None:
+    ramp = np.repeat(np.arange(0, 240, 4, np.uint8)[None], 8, axis=0)[None]  # 60 pixels of 4 levels
+    whole = resize_part(ramp, (0, 0, 64, 480), (1, 10), "box", Frame(64, 480, (0, 0, 60, 8)))
+    shorter = resize_part(ramp, (0, 0, 64, 476), (1, 10), "box", Frame(64, 476, (0, 0, 59.5, 8)))
+    # Each of ten equal parts ends a little earlier: the last one by half a pixel, or 2 levels.
+    assert (whole[0, 0].astype(int) - shorter[0, 0]).tolist() == pytest.approx(
+        [0.1 * part + 0.05 * part for part in range(10)], abs=1.5
+    )
+    assert shorter[0, 0, -1] < whole[0, 0, -1]
