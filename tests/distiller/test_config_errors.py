@@ -21,8 +21,8 @@ GOOD: dict[str, Any] = {
     ("objective", "line"),
     [
         (
-            {"kind": "kd", "match": {"kind": "dist", "intr": 1}},
-            "it: objective.match.intr: unknown key; did you mean 'inter'?",
+            {"kind": "kd", "match": {"kind": "decoupled", "otherz": 1}},
+            "it: objective.match.otherz: unknown key; did you mean 'others'?",
         ),
         (
             {"kind": "noisy", "transition": {"mod": 1}},
