@@ -15,7 +15,7 @@ def resident_mb() -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and only glibc can do it")
 def test_what_is_free_leaves_the_process() -> None:
-    # Blocks too small to be mapped one by one; the last one keeps the heap from shrinking by itself.
+    # Too small to be mapped one by one; the last one keeps the heap from shrinking by itself.
     blocks = [bytearray(60_000) for _ in range(1_000)]
     kept = bytearray(60_000)
     before = resident_mb()
