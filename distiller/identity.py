@@ -17,7 +17,6 @@ FREE_FIELDS = frozenset(
         "device",
         "threads",
         "workers",
-        "compile",
         "export",
         "eval_every",
         "checkpoint_every",

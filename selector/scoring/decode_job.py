@@ -70,16 +70,21 @@ class DecodeOptions:
 
 @dataclass
 class DecodeTimes:
-    """Seconds that decode threads worked."""
+    """Seconds that decode threads worked, and what a lane beside them did (`scoring.lane`).
+
+    Attributes:
+        lane_s: that the lane worked.
+        lane_images, lane_returned: images that it decoded, and gave back to the threads.
+        lane_failures: lists of images that its decoder failed on; these images are given back.
+    """
 
     decode_s: float = 0.0
     resize_s: float = 0.0
     phash_s: float = 0.0
-
-    def add(self, other: DecodeTimes) -> None:
-        self.decode_s += other.decode_s
-        self.resize_s += other.resize_s
-        self.phash_s += other.phash_s
+    lane_s: float = 0.0
+    lane_images: float = 0.0
+    lane_returned: float = 0.0
+    lane_failures: float = 0.0
 
 
 def run_decode_job(

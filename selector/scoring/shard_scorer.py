@@ -21,13 +21,14 @@ from concurrent.futures import Future, wait
 from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
+from typing import Literal
 
 import torch
 
 from selector.scoring.decode_job import Breadcrumb, DecodeOptions, DecodeTimes
 from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward, Reply
-from selector.scoring.memory import give_memory_back
+from selector.scoring.lane import open_lane
 from selector.scoring.reading import EndOfShard, ReadItem, read_shard
 from selector.scoring.retried import RetriedRows
 from selector.scoring.ring import Ring, Slot
@@ -35,7 +36,7 @@ from selector.scoring.rows import RowBatch
 from selector.scoring.scored_rows import ScoredRows
 from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import HALVED_TO, PartResult, ScoreTask
-from selector.scoring.workers import Urgency, Workers
+from selector.scoring.workers import Lane, Urgency, Workers
 from selector.scoring.writing import PartWriter
 from selector.tables.schema import STATUSES
 from selector.teachers.input_pixels import decode_arguments
@@ -63,9 +64,11 @@ class ShardScorer:
         device: torch device of the teacher; another than "cpu" has a thread of its own.
         breadcrumb: told which images are being decoded, for whoever survives a crash.
         features: stored beside the scores; None = scores alone, which are the same bytes.
+        lane: decodes beside the threads; "auto" = a GPU that can, where `decode` is fast.
 
     Attributes:
         forward: the pass that it runs, and `models` the threads that run it.
+        why_no_lane: empty where there is one.
 
     Raises:
         UsageError, StorageError: as `load_teacher` and `open_runtime`; a senseless batch size or
@@ -81,6 +84,7 @@ class ShardScorer:
         device: str = "cpu",
         breadcrumb: Breadcrumb | None = None,
         features: FeaturePlan | None = None,
+        lane: Lane | Literal["auto"] | None = "auto",
     ) -> None:
         if batch_size < 1 or threads < 1:
             raise UsageError(f"batch size {batch_size}, threads {threads}: expected at least 1")
@@ -102,7 +106,12 @@ class ShardScorer:
         self._spec = spec
         self._breadcrumb = breadcrumb
         self._on_images: Callable[[int], None] | None = None
-        self._workers = Workers(threads, name="compute")
+        self.why_no_lane = "" if lane else "none was asked for"
+        if lane == "auto":
+            lane, self.why_no_lane = open_lane(
+                self.teacher.preprocessing, crops=self._views.crops, device=device
+            )
+        self._workers = Workers(threads, name="compute", lane=lane)
         self.models = self._workers if device == "cpu" else Workers(1, name="model")
         # A GPU computes the next batch while results of the one before travel back.
         self._in_flight = len(self.models) if device == "cpu" else 2
@@ -193,7 +202,6 @@ class ShardScorer:
             self._settle(reader, running)
             if trial is not None:
                 trial.close()
-            give_memory_back()
         counters["problems"] = len(end.problems)
         for kind, count in Counter(problem.kind for problem in end.problems).items():
             counters[f"problem_{kind}"] = count

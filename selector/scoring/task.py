@@ -77,7 +77,8 @@ class PartResult:
             (some feature exceeded half precision), features_differ (rows whose status is another
             than in the scores); forward_halved (the memory of the device did not hold a batch, and
             this one and all later ones of the worker are run in halves), halved_to_<each size>;
-            and seconds:
+            lane_images, lane_returned, lane_failures (images that the GPU decoded beside the
+            threads, that it left to them, and lists that it failed on); and seconds:
             wall_s: from open to the last file in place; about the sum of the next four.
             wait_read_s: waited for samples to be read. Near wall_s: storage bounds.
             wait_decode_s: waited for pixels. Near wall_s: decoding bounds.

@@ -14,20 +14,57 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import torch
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Urgency(enum.IntEnum):
     """Order in which waiting work is taken; equals in the order of their submission."""
 
     MODEL = 0  # frees a slot of the ring, and somebody waits for it
-    DECODE = 1
-    STOP = 2
+    REST = 1  # what a lane could not do of a batch that is due before all others
+    DECODE = 2
+    STOP = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A call that waits to be made, and whoever waits for its result."""
+
+    urgency: Urgency
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    future: Future[Any]
+
+    def run(self) -> None:
+        """Make the call; raises nothing."""
+        try:
+            self.future.set_result(self.function(*self.args))
+        except BaseException as error:
+            # Whoever waits for the result raises it.
+            self.future.set_exception(error)
+
+
+class Lane(Protocol):
+    """One more thread that takes from the same queue, and does some kinds of work in its own way.
+
+    Attributes:
+        most: calls that it can do at once.
+    """
+
+    most: int
+
+    def run(self, taken: list[Work], workers: Workers) -> None:
+        """Do these; what it cannot do it submits to the workers as REST, and waits for nothing.
+
+        Raises nothing; every future gets a result, now or later.
+        """
+        ...
 
 
 class Workers:
@@ -36,38 +73,35 @@ class Workers:
     Args:
         threads: how many.
         name: shown by debuggers.
+        lane: does some of the work in a thread of its own, which does not count; None = none.
     """
 
-    def __init__(self, threads: int, *, name: str) -> None:
-        self._work: queue.PriorityQueue[tuple[Urgency, int, Callable[[], None] | None]] = (
-            queue.PriorityQueue()
-        )
+    def __init__(self, threads: int, *, name: str, lane: Lane | None = None) -> None:
+        self._work: queue.PriorityQueue[tuple[Urgency, int, Work | None]] = queue.PriorityQueue()
         self._order = itertools.count()
+        self._num = threads
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True)
             for number in range(threads)
         ]
+        if lane is not None:
+            self._threads.append(
+                threading.Thread(target=self._run_lane, args=(lane,), name="lane", daemon=True)
+            )
         for thread in self._threads:
             thread.start()
 
     def __len__(self) -> int:
-        return len(self._threads)
+        return self._num
 
-    def submit(
-        self, urgency: Urgency, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> Future[T]:
+    def submit(self, urgency: Urgency, function: Callable[[*Ts], T], *args: *Ts) -> Future[T]:
         """Run `function(*args)` in one of the threads."""
         future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(function(*args, **kwargs))
-            except BaseException as error:
-                # Whoever waits for the result raises it.
-                future.set_exception(error)
-
-        self._work.put((urgency, next(self._order), work))
+        self._put(Work(urgency, function, args, future))
         return future
+
+    def _put(self, work: Work) -> None:
+        self._work.put((work.urgency, next(self._order), work))
 
     def close(self) -> None:
         """Finish what was submitted, end the threads."""
@@ -75,6 +109,11 @@ class Workers:
             self._work.put((Urgency.STOP, next(self._order), None))
         for thread in self._threads:
             thread.join()
+        # A lane may have given something back when the others had ended.
+        while not self._work.empty():
+            _, _, work = self._work.get()
+            if work is not None:
+                work.run()
 
     def _run(self) -> None:
         # OpenMP counts its threads per calling thread: without this each would bring a team.
@@ -83,4 +122,25 @@ class Workers:
             _, _, work = self._work.get()
             if work is None:
                 return
-            work()
+            work.run()
+
+    def _run_lane(self, lane: Lane) -> None:
+        torch.set_num_threads(1)
+        while True:
+            _, _, work = self._work.get()
+            if work is None:
+                return
+            if work.urgency != Urgency.DECODE:
+                work.run()
+                continue
+            taken = [work]
+            while len(taken) < lane.most:
+                try:
+                    urgency, order, more = self._work.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None or urgency != Urgency.DECODE:
+                    self._work.put((urgency, order, more))
+                    break
+                taken.append(more)
+            lane.run(taken, self)

@@ -98,10 +98,8 @@ class Preprocessing:
             ImageError: too_large, as above.
         """
         if self.resize_mode == "center_fraction":
-            assert isinstance(self.resize, int)
-            height, width = whole_size(pixels_NHW, frame)
-            side = max(1, min(height, width) * self.crop // self.resize)
-            square = (height - side + 1) // 2, (width - side + 1) // 2, side, side
+            top, left, side = self.central_square(*whole_size(pixels_NHW, frame))
+            square = top, left, side, side
             size = (self.crop, self.crop)
             pixels_NHW = resize_part(pixels_NHW, square, size, self.interpolation, frame)
         else:
@@ -111,7 +109,7 @@ class Preprocessing:
     def resized_stack(self, pixels_NHW: Pixels, frame: Frame | None = None) -> Pixels:
         """The same before the crop, for every mode but center_fraction, which crops first."""
         height, width = whole_size(pixels_NHW, frame)
-        size = self._resized(height, width)
+        size = self.resized_size(height, width)
         if size[0] * size[1] > MAX_RESIZED_PIXELS:
             raise ImageError(
                 f"{width} x {height} pixels would become {size[1]} x {size[0]} for the teacher",
@@ -192,7 +190,14 @@ class Preprocessing:
         }
         return cls(**plain)
 
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
+    def central_square(self, height: int, width: int) -> tuple[int, int, int]:
+        """(top, left, side) of what `center_fraction` cuts out of an image."""
+        assert isinstance(self.resize, int)
+        side = max(1, min(height, width) * self.crop // self.resize)
+        return (height - side + 1) // 2, (width - side + 1) // 2, side
+
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) that every mode but `center_fraction` makes of an image."""
         if self.resize_mode == "squash":
             if isinstance(self.resize, int):
                 return self.resize, self.resize

@@ -15,6 +15,8 @@ from torchvision import transforms
 
 from selector.scores.noise_value import noise_value
 from selector.scoring.decode_job import DecodeTimes
+from selector.scoring.lane import DecodeLane
+from selector.scoring.list_decoder import TorchvisionDecoder
 from selector.scoring.ring import Ring, Slot
 from selector.scoring.shard_scorer import PartResult, ScoreTask, ShardScorer
 from selector.scoring.spec import ScoreSpec
@@ -398,3 +400,51 @@ def test_a_teacher_that_breaks_down_on_one_view_costs_the_row(
         scorer.forward._runtime = BrokenMirror()  # type: ignore[assignment]
         scores, _ = read(scorer.score(task(shard, tmp_path, stop=BATCH)))
     assert scores["status"].to_pylist() == ["ok", "crashed", "ok", "undecodable", *["ok"] * 4]
+
+
+def test_a_lane_beside_the_threads_changes_no_row_but_for_its_pixels(tmp_path: Path) -> None:
+    wanted = {"decode": "fast", "resize": 36, "resize_mode": "short_side"}
+    teacher = tiny_teacher(tmp_path, "he/resnet8", sharpness=8)
+    spec = ScoreSpec(teacher=teacher, preprocessing=wanted)
+    data = [jpeg(picture(160, 180, seed=n)) for n in range(30)]
+    data[7], data[11] = data[7][:-500], png(picture(160, 180, seed=11))
+    samples = {f"k{n:03d}": {"jpg": one} for n, one in enumerate(data)}
+    uri = write_tar(tmp_path / "s.tar", samples_tar(samples))
+    with ShardScorer(spec, batch_size=BATCH, threads=1, lane=None) as scorer:
+        usual, _ = read(scorer.score(task(uri, tmp_path / "usual")))
+        decoder = TorchvisionDecoder(scorer.teacher.preprocessing, device="cpu")
+    with ShardScorer(spec, batch_size=BATCH, threads=1, lane=DecodeLane(decoder)) as scorer:
+        results = [scorer.score(task(uri, tmp_path / f"lane-{number}")) for number in range(5)]
+    assert sum(one.counters["lane_images"] for one in results) > 0
+    same = ["key", "status", "error", "width", "height", "content_hash", "pseudo_label"]
+    for result in results:
+        rows, _ = read(result)
+        assert rows.select(same).to_pylist() == usual.select(same).to_pylist()
+        found = rows["max_prob"].drop_null().to_numpy()
+        assert np.abs(found - usual["max_prob"].drop_null().to_numpy()).max() < 0.05
+    with ShardScorer(spec, batch_size=BATCH, threads=1) as scorer:
+        assert scorer.why_no_lane == "the device is cpu"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_a_gpu_decodes_beside_the_threads(tmp_path: Path) -> None:
+    wanted = {"decode": "fast", "resize": 36, "resize_mode": "short_side"}
+    spec = ScoreSpec(
+        teacher=tiny_teacher(tmp_path, "he/resnet8", sharpness=8), preprocessing=wanted
+    )
+    samples = {f"k{n:03d}": {"jpg": jpeg(picture(300, 400, seed=n))} for n in range(256)}
+    samples["k100"] = {"jpg": samples["k100"]["jpg"][:-500]}
+    uri = write_tar(tmp_path / "s.tar", samples_tar(samples))
+    with ShardScorer(spec, batch_size=64, threads=1, device="cuda", lane=None) as scorer:
+        usual, _ = read(scorer.score(task(uri, tmp_path / "usual")))
+    with ShardScorer(spec, batch_size=64, threads=1, device="cuda") as scorer:
+        assert scorer.why_no_lane == ""
+        result = scorer.score(task(uri, tmp_path / "lane"))
+    assert result.counters["lane_images"] > 0
+    assert result.counters["lane_failures"] == 0
+    rows, _ = read(result)
+    for name in ("key", "status", "width", "height", "content_hash"):
+        assert rows[name].to_pylist() == usual[name].to_pylist(), name
+    labels = rows["pseudo_label"].to_pylist(), usual["pseudo_label"].to_pylist()
+    assert sum(a == b for a, b in zip(*labels, strict=True)) > 0.95 * len(samples)
