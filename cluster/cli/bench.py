@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from cluster.cli.options import (
+    Actors,
     AllowCode,
     AsJson,
+    BatchSize,
     Debug,
     Decode,
     Device,
@@ -19,6 +21,7 @@ from cluster.cli.options import (
     Teacher,
     Views,
     Weights,
+    WorkerThreads,
     example,
 )
 from cluster.cli.output import command
@@ -46,7 +49,7 @@ def bench(
         typer.Option("--against", metavar="FILE", help="A bench.json to compare with."),
     ] = None,
     images: Annotated[
-        int, typer.Option("--images", metavar="N", min=64, help="Images scored in a round.")
+        int, typer.Option("--images", metavar="N", min=64, help="Images scored in a round, by all.")
     ] = 4096,
     rounds: Annotated[
         int, typer.Option("--rounds", metavar="N", min=3, help="Times everything is measured.")
@@ -54,12 +57,9 @@ def bench(
     features: Annotated[
         bool, typer.Option("--features", help="Store full stage features as well.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="As for score.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", min=1, help="As for score.")
-    ] = None,
+    actors: Actors = None,
+    threads: WorkerThreads = None,
+    batch_size: BatchSize = None,
     device: Device = None,
     runtime: Runtime = None,
     views: Views = None,
@@ -91,6 +91,7 @@ def bench(
             "teacher.name": teacher,
             "teacher.weights": weights,
             "teacher.allow_code": allow_code or None,
+            "execution.actors": actors,
             "execution.threads": threads,
             "execution.batch_size": batch_size,
             "execution.device": device,

@@ -30,9 +30,9 @@ class BenchReport:
     """Rates of one machine, one pool and one teacher, in images per second.
 
     Attributes:
-        workload: pool, images, bytes an image, teacher, runtime, batch size, and to what it was
-            halved where the device's memory was full (else None), threads, device, views (absent =
-            one).
+        workload: pool, images (of each worker), bytes an image, teacher, runtime, batch size, and
+            to what it was halved where the device's memory was full (else None), workers (absent =
+            1), threads of each, device, views (absent = one).
         limits: of each stage if it were alone, as named in NAMES.
         engine: all of it together: the same images scored into tables.
         stamp: when, hardware, versions, commit.
@@ -103,7 +103,8 @@ class BenchReport:
         yield (
             f"{told['images']:,} images of {told['bytes_per_image'] / 1e3:,.0f} kB, {decode}"
             f"{told['teacher']} with {told['runtime']} on {told['device']}, {views}batch "
-            f"{told['batch_size']}, {told['threads']} thread{'s'[: told['threads'] != 1]}"
+            f"{told['batch_size']}, {_counted(told.get('workers', 1), 'worker')} of "
+            f"{_counted(told['threads'], 'thread')}"
         )
         if told.get("halved_to"):
             yield (
@@ -123,6 +124,10 @@ class BenchReport:
             yield f"GPU busy   {self.gpu_busy:.0%} of the time"
         if self.cost_per_million is not None:
             yield f"cost       {self.cost_per_million:.3g} per million images"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s'[: number != 1]}"
 
 
 @dataclass(frozen=True)
@@ -244,9 +249,8 @@ def _differences(now: BenchReport, before: BenchReport) -> Iterator[str]:
         found, old = now.stamp["hardware"].get(part), before.stamp["hardware"].get(part)
         if found != old:
             yield f"{part}: {old} then, {found} now"
-    for name in now.workload.keys() & before.workload.keys() - {"rounds", "pool", "views"}:
-        if now.workload[name] != before.workload[name]:
-            yield f"{name}: {before.workload[name]} then, {now.workload[name]} now"
-    views, old_views = (one.workload.get("views", "one") for one in (now, before))
-    if views != old_views:
-        yield f"views: {old_views} then, {views} now"
+    defaults = {"views": "one", "workers": 1}  # of reports that do not tell them
+    found, old = ({**defaults, **one.workload} for one in (now, before))
+    for name in sorted(found.keys() & old.keys() - {"rounds", "pool"}):
+        if found[name] != old[name]:
+            yield f"{name}: {old[name]} then, {found[name]} now"

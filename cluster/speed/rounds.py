@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path
-from time import perf_counter
+from collections.abc import Callable, Sequence
 
-from cluster.provenance import usable_cores
 from cluster.speed.figures import Figure
-from cluster.speed.limits import Bench, Rate
+from cluster.speed.limits import Rate
 from cluster.speed.report import make_limits
-from selector.scoring.shard_scorer import ShardScorer
+from cluster.speed.stations import PHASES, Phase, Stations
+
+_LIMITS = tuple(phase for phase in PHASES if phase != "engine")
 
 
 def measure(
-    bench: Bench, scorer: ShardScorer, *, rounds: int, on_round: Callable[[int], None]
+    stations: Stations, *, rounds: int, cores: int, gpu: bool, on_round: Callable[[int], None]
 ) -> tuple[dict[str, Figure], Figure]:
     """Limits and engine, after a round that does not count.
 
@@ -24,50 +23,27 @@ def measure(
     neither.
 
     Args:
-        scorer: the engine, of the same teacher, runtime, batch size and threads as `bench`.
+        cores: that decoding and, without a GPU, the model have.
         on_round: told how many rounds are done.
     """
     rates: dict[str, list[Rate]] = defaultdict(list)
-    engine: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="coursepack-bench-") as folder:
-        for number in range(-1, rounds):
-            place = Path(folder, str(number + 1))
-            if number % 2:
-                _measure_limits(bench, rates, str(place / "alone"))
-            engine.append(_engine_rate(bench, scorer, str(place / "run")))
-            if not number % 2:
-                _measure_limits(bench, rates, str(place / "alone"))
-            if number < 0:
-                rates.clear()
-                engine.clear()
-            on_round(number + 1)
+    for number in range(-1, rounds):
+        if number < 0 or number % 2:
+            order: Sequence[Phase] = (*_LIMITS, "engine")
+        else:
+            order = ("engine", *_LIMITS)
+        with tempfile.TemporaryDirectory(prefix="coursepack-bench-") as folder:
+            for phase in order:
+                rate = stations.measure(phase, f"{folder}/{phase}")
+                if rate is not None and number >= 0:
+                    rates[phase].append(rate)
+        on_round(number + 1)
     figures = {
         name: Figure(tuple(one.images_per_s for one in found)) for name, found in rates.items()
     }
     cpu_s = {name: Figure(tuple(one.cpu_s for one in found)) for name, found in rates.items()}
+    engine = figures.pop("engine")
     limits = make_limits(
-        figures,
-        decode_cpu_s=cpu_s["decode"],
-        model_cpu_s=cpu_s["model"],
-        cores=min(bench.threads, usable_cores()),
-        gpu=bench.device != "cpu",
+        figures, decode_cpu_s=cpu_s["decode"], model_cpu_s=cpu_s["model"], cores=cores, gpu=gpu
     )
-    return limits, Figure(tuple(engine))
-
-
-def _measure_limits(bench: Bench, rates: dict[str, list[Rate]], folder: str) -> None:
-    rates["storage"].append(bench.storage())
-    rates["tar"].append(bench.tar())
-    rates["decode"].append(bench.decode())
-    rates["model"].append(bench.model())
-    copies = bench.copies()
-    if copies is not None:
-        rates["copies"].append(copies)
-    rates["write"].append(bench.write(folder))
-
-
-def _engine_rate(bench: Bench, scorer: ShardScorer, run: str) -> float:
-    begin = perf_counter()
-    for task in bench.workload.tasks(run):
-        scorer.score(task)
-    return bench.workload.num_images / (perf_counter() - begin)
+    return limits, engine

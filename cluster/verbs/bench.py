@@ -7,25 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.execution import ExecutionConfig, choose_device, make_plan
+from cluster.execution import ExecutionConfig, choose_device, make_plan, worker_pool
 from cluster.progress import OnProgress, Progress, ignore
-from cluster.provenance import commit, hardware, now, versions
+from cluster.provenance import commit, hardware, now, usable_cores, versions
 from cluster.runtime_choice import choose_runtime
-from cluster.speed.limits import Bench
 from cluster.speed.page import write_page
 from cluster.speed.report import BenchReport, Comparison, compare, read_report
 from cluster.speed.rounds import measure
+from cluster.speed.stations import BenchStage, Stations, full_features
 from cluster.speed.workload import read_workload
 from cluster.verbs.score import default_batch_size
-from selector.scoring.feature_spec import FeatureSpec
-from selector.scoring.features import FeaturePlan, choose_taps, make_feature_plan
-from selector.scoring.shard_scorer import ShardScorer
 from selector.scoring.spec import ScoreSpec
-from selector.teachers.load import Teacher, load_teacher
-from selector.teachers.open_runtime import describe_runtime, recorded_name
-from selector.teachers.spec import RuntimeName
+from selector.teachers.load import load_teacher
+from selector.teachers.open_runtime import recorded_name
 from shards import atomic, storage
 from shards.errors import UsageError
+
+LEAST_EACH = 1024
+"""Images that each worker has, unless fewer are asked for: all of them are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -73,49 +72,55 @@ def bench(
 ) -> BenchResult:
     """Measure what each stage could do alone, then all of them together, in rounds.
 
-    One worker of this machine is measured: as many threads as a local worker would have, or one
-    GPU with its share of the cores.
+    All workers that this machine would have are measured, at once: on its cores, or one for each
+    GPU with its share of them.
 
     Args:
-        pool: As for `score`; its first `images` samples are used, and held in memory.
+        pool: As for `score`; its first samples are used, and held in memory.
         spec: Teacher, runtime, limits.
         out: Folder for bench.json and bench.html; None = nothing is written.
-        execution: Threads, batch size and device.
+        execution: Workers, threads, batch size and device.
         features: Store full stage features too.
-        images: Samples that each round scores.
+        images: Samples that all workers score together in a round, each its share of at least
+            1,024 (or all of them, if there are fewer): the same ones.
         rounds: Measurements of everything, after one that does not count.
         price_per_hour: Of what is measured, for the cost of a million images.
         against: A bench.json to compare with.
 
     Raises:
-        UsageError: too few images, rounds below 3, no report at `against`; as `load_teacher`.
-        CoursepackError: a shard cannot be read.
+        UsageError: too few images, rounds below 3, no report at `against`, a cluster; as
+            `load_teacher`.
+        CoursepackError: a shard cannot be read, a worker died.
     """
     if rounds < 3:
         raise UsageError(f"rounds is {rounds}; expected at least 3, for an interval")
     before = None if against is None else read_report(against)
     execution, tell = execution or ExecutionConfig(), on_progress or ignore
+    if execution.on_ray:
+        raise UsageError(
+            "bench measures the machine that it runs on: leave --address and --executor ray out, "
+            "or submit it as a job"
+        )
     device = choose_device(execution)
     tell(Progress(0, rounds + 1, unit="rounds", note="reading the first images of the pool"))
-    workload = read_workload(pool, num_images=images)
+    plan = make_plan(execution, device=device)
+    each = min(images, max(LEAST_EACH, images // plan.actors))
+    workload = read_workload(pool, num_images=each)
     teacher = load_teacher(spec.teacher_spec)
     batch_size = execution.batch_size or default_batch_size(teacher, device)
-    threads = make_plan(execution, device=device).threads
     spec = choose_runtime(
         spec, teacher, None, execution={"device": device, "batch_size": batch_size},
         say=lambda note: tell(Progress(0, rounds + 1, unit="rounds", note=note)),
     ).spec  # fmt: skip
     assert spec.runtime != "auto"
-    plan = _full_features(spec.runtime, teacher, device=device) if features else None
-    engine = ShardScorer(spec, batch_size=batch_size, threads=threads, device=device, features=plan)
-    with engine as scorer:
-        models = None if device == "cpu" else scorer.models
+    stage = BenchStage(tuple(pool), each, spec, batch_size, plan.threads, device, features=features)
+    with worker_pool(plan, stage) as workers:
+        stations = Stations(workers, plan.actors)
         limits, rate = measure(
-            Bench(
-                workload, spec, scorer.teacher, scorer.forward, plan, batch_size, threads, models
-            ),
-            scorer,
+            stations,
             rounds=rounds,
+            cores=min(plan.actors * plan.threads, usable_cores()),
+            gpu=device != "cpu",
             on_round=lambda done: tell(Progress(done, rounds + 1, unit="rounds")),
         )
     report = BenchReport(
@@ -126,10 +131,11 @@ def bench(
             "teacher": teacher.name,
             "runtime": recorded_name(spec.runtime, device),
             "decode": teacher.preprocessing.decode,
-            "features": 0 if plan is None else plan.dim,
+            "features": full_features(spec, teacher, device=device).dim if features else 0,
             "batch_size": batch_size,
-            "halved_to": scorer.forward.halved_to,
-            "threads": threads,
+            "halved_to": stations.halved_to,
+            "workers": plan.actors,
+            "threads": plan.threads,
             "device": device,
             "rounds": rounds,
             "views": spec.views,
@@ -147,10 +153,3 @@ def bench(
     atomic.write_bytes(target, json.dumps(report.to_dict(), indent=1).encode() + b"\n")
     write_page(page, report, comparison)
     return BenchResult(report, target, page, comparison)
-
-
-def _full_features(name: RuntimeName, teacher: Teacher, *, device: str) -> FeaturePlan:
-    taps = choose_taps(FeatureSpec(), teacher)
-    return make_feature_plan(
-        teacher, describe_runtime(name, teacher, taps=taps, device=device), taps
-    )

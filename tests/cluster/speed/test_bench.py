@@ -23,7 +23,7 @@ from tests.support.pools import write_pool, write_teacher
 
 pytestmark = pytest.mark.xdist_group("bench")  # one worker makes the fixtures, once
 
-EXECUTION = ExecutionConfig(executor="local", threads=1, batch_size=16)
+EXECUTION = ExecutionConfig(executor="inline", threads=1, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ def test_a_regression_ends_with_3_and_is_named(
     old = altered(home / "out" / "bench.json", faster)
     code = app(
         ["bench", str(home / "pool"), "--teacher", "he/resnet8", "--weights",
-         str(home / "teacher.safetensors"), "--images", "100", "--rounds", "3", "--threads", "1",
-         "--batch-size", "16", "--features", "--against", old],
+         str(home / "teacher.safetensors"), "--images", "100", "--rounds", "3", "--actors", "1",
+         "--threads", "1", "--batch-size", "16", "--features", "--against", old],
         prog_name="coursepack", standalone_mode=False,
     )  # fmt: skip
     assert code == 3
@@ -109,7 +109,7 @@ def test_a_file_of_score_says_what_to_run(
         "pool": [str(home / "pool")],
         "out": str(tmp_path / "never-made"),
         "teacher": {"name": "he/resnet8", "weights": str(home / "teacher.safetensors")},
-        "execution": {"threads": 1, "batch_size": 8},
+        "execution": {"actors": 2, "threads": 1, "batch_size": 8},
         "views": "five",
     }
     (tmp_path / "score.yaml").write_text(yaml.safe_dump(config))
@@ -117,6 +117,7 @@ def test_a_file_of_score_says_what_to_run(
     assert app([*words, "--json"], prog_name="coursepack", standalone_mode=False) in (0, None)
     found = json.loads(capsys.readouterr().out)
     assert found["workload"]["batch_size"] == 8
+    assert found["workload"]["workers"] == 2
     assert found["workload"]["views"] == "five"
     assert not (tmp_path / "never-made").exists()
 
@@ -143,6 +144,8 @@ def test_what_cannot_be_measured_is_told(made: BenchResult, home: Path, tmp_path
         bench([str(few)], spec=spec_of(home), execution=EXECUTION)
     with pytest.raises(UsageError, match="rounds is 2"):
         bench([str(few)], spec=spec_of(home), execution=EXECUTION, rounds=2)
+    with pytest.raises(UsageError, match="measures the machine that it runs on"):
+        bench([str(few)], spec=spec_of(home), execution=ExecutionConfig(address="auto"))
     (tmp_path / "no.json").write_text("[1]")
     with pytest.raises(UsageError, match="is no report of `coursepack bench`"):
         read_report(str(tmp_path / "no.json"))
