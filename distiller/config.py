@@ -5,25 +5,21 @@ Paths are relative to the folder the command runs in.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from distiller.augment import AffineOptions, AugmentOptions
+from distiller.augment import AugmentOptions
 from distiller.average import AverageOptions
+from distiller.config_errors import describe_errors
 from distiller.data_options import DataOptions
 from distiller.hint_options import HintOptions
 from distiller.objective_options import (
-    KdOptions,
-    NoisyOptions,
     ObjectiveOptions,
-    PseudoLabelOptions,
     SupervisedOptions,
-    TransitionOptions,
     needs_teacher,
 )
 from distiller.optimizer import OptimizerOptions
@@ -31,7 +27,6 @@ from distiller.options import Options
 from distiller.portable import Format
 from distiller.recipes import OPTIONS, TRAININGS, load_recipes, merge
 from distiller.reselect import ReselectOptions
-from distiller.robust_options import RobustOptions
 from distiller.schedule import ScheduleOptions
 from distiller.targets import TargetOptions
 from selector.teachers.load import TeacherSpec
@@ -100,6 +95,11 @@ class DistillConfig(Options):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the student's forward pass: bf16 = automatic mixed precision with logits and losses in
     float32; for GPUs, and CPUs with native bf16."""
+
+    compile: bool = False
+    """Run both networks through torch.compile: faster steps after some minutes of compiling, for
+    long runs on GPUs above all, where the teacher then computes in bf16. Free to change between a
+    run and its continuation; results are bit-equal only for the same."""
 
     steps: int = Field(ge=1)
     """Updates of the student."""
@@ -250,7 +250,7 @@ def load_config(source: str | Path | Mapping[str, Any]) -> DistillConfig:
     try:
         return DistillConfig.model_validate(data)
     except ValidationError as error:
-        raise UsageError("\n".join(_describe(error, name))) from error
+        raise UsageError("\n".join(describe_errors(error, DistillConfig, name))) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -263,51 +263,3 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UsageError(f"{path}: holds {type(data).__name__}, expected a mapping of fields")
     return data
-
-
-def _describe(error: ValidationError, name: str) -> Iterator[str]:
-    for problem in error.errors():
-        location = [str(part) for part in problem["loc"]]
-        if location[:1] == ["objective"] and location[1:2] and location[1] in _OBJECTIVE_KINDS:
-            del location[1]  # which kind of objective it is, not a key of the file
-        path = ".".join(location) or "(top level)"
-        if problem["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(location[-1], _FIELD_NAMES, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            yield f"{name}: {path}: unknown key{hint}"
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            found = "" if problem["type"] == "missing" else f" (found {_short(problem['input'])})"
-            yield f"{name}: {path}: {message}{found}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-_OBJECTIVE_KINDS = {"kd", "pseudo_label", "noisy", "robust", "supervised"}
-
-_FIELD_NAMES = sorted(
-    {
-        field
-        for model in (
-            DistillConfig,
-            StudentOptions,
-            DataOptions,
-            TeacherSpec,
-            KdOptions,
-            PseudoLabelOptions,
-            NoisyOptions,
-            RobustOptions,
-            SupervisedOptions,
-            TransitionOptions,
-            HintOptions,
-            AugmentOptions,
-            AffineOptions,
-            OptimizerOptions,
-            ScheduleOptions,
-        )
-        for field in model.model_fields
-    }
-)

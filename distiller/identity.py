@@ -17,6 +17,7 @@ FREE_FIELDS = frozenset(
         "device",
         "threads",
         "workers",
+        "compile",
         "export",
         "eval_every",
         "checkpoint_every",

@@ -5,7 +5,7 @@ Legend: C = classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +14,19 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from distiller.average import start_average
+from distiller.compiled import compiled_for_training
 from distiller.config import DistillConfig
 from distiller.data.image_batch import each_once
-from distiller.data.in_memory import InMemoryImages
 from distiller.hint_start import HintStart, measure_scale, open_hints
 from distiller.hints import Hints
 from distiller.inputs import Inputs
 from distiller.objective import Objective
-from distiller.objective_options import NoisyOptions, SupervisedOptions, needs_teacher
+from distiller.objective_options import NoisyOptions, SupervisedOptions
 from distiller.optimizer import build_optimizer
 from distiller.reselect import Reselection
 from distiller.robust_options import RobustOptions
 from distiller.robust_start import RobustStart, restored_start, robust_start
 from distiller.students import build_student
-from distiller.targets import ReplayedViews
 from distiller.team import Team, current_team
 from distiller.training_data import (
     EvaluationSet,
@@ -39,10 +38,10 @@ from distiller.training_data import (
 )
 from distiller.transition_matrix import TransitionMatrix, identity_start
 from distiller.transition_start import transition_start
-from distiller.views import FreshViews, Views
+from distiller.views import Views
+from distiller.views_start import open_views
 from selector.teachers.load import Teacher
 from selector.teachers.preprocess import Preprocessing
-from selector.teachers.runtime import EagerRuntime, Runtime
 from shards.errors import UsageError
 
 _NO_POOL_WARNING = (
@@ -71,6 +70,7 @@ class Session:
         evaluation: labelled images to measure on, or None.
         hints: the loss between features, with what is learned for it, or None.
         with_maps: the student as a network that also answers with the maps that hints compare.
+        compiled: what runs the student in training in place of the modules, or None.
         robust: class weights and their origin, where the objective is the robust one.
         reselection: which images are trained on now, where they are chosen anew.
         team: the processes that train together, of which this is one.
@@ -92,6 +92,7 @@ class Session:
     evaluation: EvaluationSet | None
     hints: Hints | None
     with_maps: nn.Module | None
+    compiled: Callable[[Tensor], Any] | None
     robust: RobustStart | None
     reselection: Reselection | None
     team: Team
@@ -99,9 +100,10 @@ class Session:
 
     def answer(self, inputs_BCSS: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The student's logits (B, C) of normalised images, and its maps where hints need them."""
+        run = self.compiled or self.with_maps or self.student
         if self.with_maps is None:
-            return self.student(inputs_BCSS), ()
-        logits_BC, maps = self.with_maps(inputs_BCSS)
+            return run(inputs_BCSS), ()
+        logits_BC, maps = run(inputs_BCSS)
         return logits_BC, maps
 
     @property
@@ -155,7 +157,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         num_classes=loading.num_classes,
         preprocessing=loading.preprocessing,
         teacher=teacher,
-        views=_views(config, teacher, loading, train, hints),
+        views=open_views(config, teacher, loading, train, hints),
         student=student,
         average=None if config.average is None else start_average(student, config.average),
         objective=Objective(
@@ -173,6 +175,9 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         evaluation=evaluation,
         hints=None if hints is None else hints.hints,
         with_maps=None if hints is None else hints.student,
+        compiled=compiled_for_training(student if hints is None else hints.student)
+        if config.compile
+        else None,
         robust=robust,
         reselection=_reselection(config, teacher, train),
         team=team,
@@ -193,41 +198,6 @@ def _hints(config: DistillConfig, teacher: Teacher | None, student: nn.Module) -
         student=student,
         student_name=config.student.name,
         seed=config.seed,
-    )
-
-
-def _views(
-    config: DistillConfig,
-    teacher: Teacher | None,
-    loading: Loading,
-    train: TrainingSet,
-    hints: HintStart | None,
-) -> Views:
-    if hints is not None:
-        return FreshViews(config.augment, seed=config.seed, run_teacher=hints.ask_teacher)
-    run_teacher: Runtime | None = None
-    if teacher is not None and needs_teacher(config.objective):
-        run_teacher = EagerRuntime(teacher)
-    if config.targets is None:
-        return FreshViews(config.augment, seed=config.seed, run_teacher=run_teacher)
-    assert teacher is not None  # the configuration was checked for both
-    assert run_teacher is not None
-    if not isinstance(train.images, InMemoryImages):
-        raise UsageError(
-            "targets are given, but the training images do not fit into data.memory_bytes "
-            f"({loading.options.memory_bytes:,}); raise it, or leave targets out"
-        )
-    return ReplayedViews(
-        config.targets,
-        config.augment,
-        train.images.images_NCSS,
-        run_teacher=run_teacher,
-        batch_size=config.batch_size,
-        made_from={
-            "teacher": teacher.fingerprint,
-            "preprocessing": loading.preprocessing.fingerprint(),
-            "training images": train.index.fingerprint,
-        },
     )
 
 

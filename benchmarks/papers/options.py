@@ -56,6 +56,18 @@ TABLE = Table(
             recipe=QUOTA,
             changes=views(),
         ),
+        Arm(
+            "hints",
+            "FitNets' hints at every stage",
+            recipe=QUOTA,
+            changes={"hints": {"kind": "regression", "weight": 5.0}},
+        ),
+        Arm(
+            "attention",
+            "attention transfer at every stage",
+            recipe=QUOTA,
+            changes={"hints": {"kind": "attention", "weight": 10.0}},
+        ),
         Arm("average", "weight average", recipe=QUOTA, changes={"average": {"decay": 0.99}}),
         Arm(
             "reselected",

@@ -29,6 +29,7 @@ from selector.scoring.decode_job import Breadcrumb, DecodeOptions, DecodeTimes
 from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward, Reply
 from selector.scoring.lane import open_lane
+from selector.scoring.memory import give_memory_back
 from selector.scoring.reading import EndOfShard, ReadItem, read_shard
 from selector.scoring.retried import RetriedRows
 from selector.scoring.ring import Ring, Slot
@@ -202,6 +203,7 @@ class ShardScorer:
             self._settle(reader, running)
             if trial is not None:
                 trial.close()
+            give_memory_back()
         counters["problems"] = len(end.problems)
         for kind, count in Counter(problem.kind for problem in end.problems).items():
             counters[f"problem_{kind}"] = count

@@ -20,7 +20,9 @@ from selector.tables.schema import members_schema, scores_schema
 from selector.tables.write import open_part, rows_per_group
 from shards import storage
 
-_ROWS_PER_TABLE = 8192
+_ROWS_PER_TABLE = 1024
+"""Rows in the making are Python objects, ten times the size of the same rows in Arrow."""
+
 _BATCHES_WAITING = 8
 
 

@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -138,6 +140,32 @@ def test_a_shift_by_whole_pixels_moves_pixels() -> None:
     assert float(weights.sum(dim=0) @ rows) == pytest.approx(
         4 + 9 * 0.3 * float(draws[3, 0]), abs=0.02
     )
+
+
+def test_pixels_are_those_of_pillows_affine_map() -> None:
+    """Of a smooth image, where another rounding of the sampling weights shows least."""
+    ramp = (torch.arange(24)[:, None] * 4 + torch.arange(32)[None, :] * 5).to(torch.uint8)
+    options = AffineOptions(degrees=30, translate=0.15, scale=(0.8, 1.3), shear=12)
+    view = random_affine(
+        ramp.expand(10, 1, 24, 32).contiguous(), options, fill=0, generator=generator(7)
+    )
+    matrices = affine_matrices(10, options, aspect=32 / 24, generator=generator(7)).double()
+    source = Image.fromarray(ramp.numpy()).convert("F")
+    half = torch.tensor([16.0, 12.0], dtype=torch.float64)  # of width and height
+    for image, matrix in zip(view, matrices, strict=True):
+        # From [-1, 1] to pixels: x_in = half (M (x_out / half - 1) + t) + half.
+        linear = half[:, None] * matrix[:, :2] / half[None, :]
+        shift = half * (matrix[:, 2] - matrix[:, :2].sum(dim=1)) + half
+        coefficients = [*linear[0].tolist(), float(shift[0]), *linear[1].tolist(), float(shift[1])]
+        shown = source.transform(
+            (32, 24), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR
+        )
+        expected = torch.frombuffer(bytearray(shown.tobytes()), dtype=torch.float32).view(24, 32)
+        # Where Pillow shows nothing it is outside, and a pixel around that is at the border.
+        outside = F.max_pool2d((expected == 0).float()[None], 5, stride=1, padding=2)[0] > 0
+        outside[[0, 1, -2, -1]] = outside[:, [0, 1, -2, -1]] = True
+        assert float((~outside).float().mean()) > 0.3
+        assert float((image[0].float() - expected)[~outside].abs().max()) <= 1.0
 
 
 def test_a_magnification_above_one_enlarges() -> None:

@@ -33,7 +33,7 @@ def test_replayed_logits_are_the_teachers_on_just_these_views(tmp_path: Path) ->
     # 60 images, 16 a step: steps 0 to 3 lie in epoch 0, 4 to 7 in epoch 1, step 12 in epoch 3.
     for step in (0, 3, 4, 8, 12):
         (batch,) = session.train.images.batches([torch.arange(16)])
-        view, logits = session.views(batch, step=step)
+        view, logits, _ = session.views(batch, step=step)
         assert logits is not None
         torch.testing.assert_close(logits, session.teacher.logits(view), rtol=1e-3, atol=1e-4)
         seen.append(view)

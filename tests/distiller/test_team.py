@@ -20,6 +20,8 @@ from distiller.team import ALONE, Team
 from distiller.trainer import distill
 from shards.errors import UsageError
 from tests.distiller.small_runs import small_config
+from tests.distiller.small_sets import write_shards
+from tests.distiller.test_trainer import StopAt, interrupted_at
 
 PROGRAM = """
 import json, sys
@@ -106,10 +108,17 @@ def test_two_processes_are_one_but_for_rounding(tmp_path: Path) -> None:
     """The gradients of Q and of regressors and the choice of class weights are global, so is every
     figure."""
     names = ("noisy", "robust", "hints")
+    test = write_shards(tmp_path / "test", 41, labelled=True, first=1000)
+    measured = {"data": {"train": [str(tmp_path / "pool")], "eval": [test]}, "eval_every": 5}
     for name in names:
-        distill(load_config(config_of(tmp_path, name)))
-    together = [config_of(tmp_path, f"{name}-two", workers=2) for name in names]
-    assert train_together(together, 2) == [0, 0]
+        distill(load_config(config_of(tmp_path, name, **measured)))
+    grown = config_of(tmp_path, "noisy-grown", checkpoint_every=5, **measured)
+    with pytest.raises(StopAt):
+        distill(load_config(grown), on_event=interrupted_at(8))
+    together = [config_of(tmp_path, f"{name}-two", workers=2, **measured) for name in names]
+    assert train_together([*together, {**grown, "workers": 2}], 2) == [0, 0]
+    for name, tensor in weights(tmp_path / "noisy-grown").items():  # started by one process
+        torch.testing.assert_close(tensor, weights(tmp_path / "noisy")[name], rtol=1e-3, atol=1e-5)
     for name in names:
         one, two = weights(tmp_path / name), weights(tmp_path / f"{name}-two")
         for tensor in one:
@@ -118,6 +127,10 @@ def test_two_processes_are_one_but_for_rounding(tmp_path: Path) -> None:
         again = read_metrics(tmp_path / f"{name}-two" / "metrics.jsonl")
         assert [row["step"] for row in again] == [row["step"] for row in rows]
         for row, other in zip(rows, again, strict=True):
+            if row["kind"] == "eval":
+                assert other["n"] == row["n"] == 41  # no image twice to make the shares even
+                assert other["top1"] == row["top1"]
+                continue
             assert other["loss"] == pytest.approx(row["loss"], rel=1e-4)
             assert other["agreement"] == row["agreement"]
     states = [
