@@ -57,6 +57,9 @@ def fast_sets(photos: Path, *, tiles: int, half: int) -> Iterator[FastSet]:
     cut = [(group, tile) for group, data in whole for tile in cut_tiles(data, tiles, seed=group)]
     what = f"{len(whole)} photographs and {len(cut)} tiles of them, 224 pixels"
     yield of_half("large", what, lite, whole + cut)
+    what = what.partition(",")[0]
+    yield of_half("large at 112", f"{what}, 112 pixels", small, whole + cut)
+    yield of_half("large at 32", f"{what}, 32 pixels, a CIFAR teacher", cifar, whole + cut)
     yield of_half("imagenet", "200 ImageNet JPEGs, 224 pixels", lite, natural)
     yield of_half("imagenet at 112", "the same, 112 pixels", small, natural)
     yield of_half("imagenet at 32", "the same, 32 pixels, a CIFAR teacher", cifar, natural)

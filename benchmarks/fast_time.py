@@ -30,7 +30,6 @@ from cluster.speed.figures import median_interval
 from selector.scoring.decode_job import thumbnails
 from selector.teachers.input_pixels import decode_for
 from selector.teachers.preprocess import Preprocessing
-from selector.teachers.reduction import MARGIN
 from selector.teachers.zoo import default_preprocessing
 from shards.decode import DEFAULT_LIMITS, decode
 
@@ -90,7 +89,7 @@ def main() -> None:
             ),
             "kilobytes": round(statistics.mean(map(len, images)) / 1e3),
             "reduced": sum(one.frame is not None for one in pictures),
-            "margin": MARGIN,
+            "least": arms["fast"].least_pixels,
             "ms": {
                 mode: round(1e3 * statistics.median(found) / len(images), 3)
                 for mode, found in taken.items()

@@ -19,7 +19,13 @@ import torch
 from torch import Tensor
 
 from selector.teachers.preprocess_fields import ResizeMode, first_wrong
-from selector.teachers.reduction import HASH_MARGIN, MARGIN, least_pixels
+from selector.teachers.reduction import (
+    HASH_MARGIN,
+    MARGIN,
+    SMALL_MARGIN,
+    SMALL_SIDE,
+    least_pixels,
+)
 from selector.teachers.resample import Interpolation, Pixels, resize_part, whole_size
 from selector.teachers.spec import DecodeMode
 from shards.decode import Orientation
@@ -158,7 +164,7 @@ class Preprocessing:
         """SHA-256 (hex) of every field, and of what `fast` means today."""
         about = self.to_dict()
         if self.decode == "fast":
-            about["margins"] = [MARGIN, HASH_MARGIN]
+            about["margins"] = [MARGIN, SMALL_SIDE, SMALL_MARGIN, HASH_MARGIN]
         text = json.dumps(about, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"coursepack.preprocessing.1:{text}".encode()).hexdigest()
 

@@ -59,7 +59,7 @@ def test_fast_equals_exact_where_nothing_is_reduced_and_is_never_mixed_with_it(
         assert refused.exit_code == 2
         assert f'preprocessing.decode: "{old}" -> "{new}"' in refused.stderr
         assert "use another --out, or ask for the stored configuration" in refused.stderr
-    write_shard(pool / "shard-002.tar", images=3, seed=9, size=333)
+    write_shard(pool / "shard-002.tar", images=3, seed=9, size=450)
     assert json.loads(_invoke(*command, "--json").stdout)["rows"] == 15
     assert json.loads(_invoke(*fast_command, "--json").stdout)["rows"] == 15
     (exact, fast) = (
@@ -68,7 +68,7 @@ def test_fast_equals_exact_where_nothing_is_reduced_and_is_never_mixed_with_it(
     )
     same = ["height", "width", "num_bytes", "content_hash", "status"]
     assert exact.select(same).equals(fast.select(same))
-    assert fast["height"].to_pylist() == [333] * 3
+    assert fast["height"].to_pylist() == [450] * 3
     assert fast["noise_value"].to_pylist() != exact["noise_value"].to_pylist()
     assert fast["noise_value"].to_pylist() == pytest.approx(exact["noise_value"].to_pylist(), 0.1)
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from selector.teachers.input_pixels import decode_arguments, decode_for, input_pixels
 from selector.teachers.preprocess import Preprocessing
-from selector.teachers.reduction import MARGIN
+from selector.teachers.reduction import SMALL_MARGIN
 from selector.teachers.zoo import default_preprocessing
 from shards.decode import DecodeLimits
 from shards.errors import ImageError
@@ -18,8 +18,8 @@ from tests.support import images
 EXACT = replace(default_preprocessing("torchvision/resnet18"), resize=40, crop=36)
 FAST = replace(EXACT, decode="fast")
 LIMITS = DecodeLimits()
-HEIGHT, WIDTH = 363, 485
-"""No multiples of 8; their least part after a reduction by 4 is two margins of 40."""
+HEIGHT, WIDTH = 507, 677
+"""No multiples of 8; half of them is more than the margin over 40, a quarter is less."""
 
 
 def smooth(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_fast_shows_the_same_scene_at_the_same_place(mode: str, orientation: int
     picture = decode_for(data, fast, limits=LIMITS)
     assert (picture.height, picture.width) == (HEIGHT, WIDTH)
     assert picture.frame is not None
-    assert min(picture.pixels.shape[:2]) >= MARGIN * 40
+    assert min(picture.pixels.shape[:2]) >= SMALL_MARGIN * 40
     assert max(picture.pixels.shape[:2]) < max(HEIGHT, WIDTH) / 1.9
     same = difference(data, exact, fast)
     # A shift by a third of an input's pixel is told apart from this.
@@ -95,7 +95,7 @@ def test_grey_progressive_and_cmyk_jpegs_are_reduced_too() -> None:
 
 
 def test_where_nothing_is_reduced_fast_is_exact() -> None:
-    small = images.jpeg(smooth(int(2 * MARGIN * 40) - 1, WIDTH))
+    small = images.jpeg(smooth(int(2 * SMALL_MARGIN * 40) - 1, WIDTH))
     for data in (small, images.png(smooth()), images.save(Image.fromarray(smooth()), "WEBP")):
         assert decode_for(data, FAST, limits=LIMITS).frame is None
         assert difference(data, EXACT, FAST) == 0
@@ -118,7 +118,7 @@ def test_a_jpeg_for_pillow_comes_whole() -> None:
 def test_limits_are_for_the_whole_image() -> None:
     data = images.jpeg(smooth())
     assert decode_for(data, FAST, limits=DecodeLimits(max_pixels=HEIGHT * WIDTH)).frame
-    with pytest.raises(ImageError, match="485 x 363"):
+    with pytest.raises(ImageError, match="677 x 507"):
         decode_for(data, FAST, limits=DecodeLimits(max_pixels=HEIGHT * WIDTH - 1))
 
 
@@ -131,4 +131,4 @@ def test_damage_is_told_at_every_scale() -> None:
 
 def test_arguments_of_exact_ask_for_everything() -> None:
     assert decode_arguments(EXACT)["least"] is None
-    assert decode_arguments(FAST)["least"] == (MARGIN * 40, MARGIN * 40)
+    assert decode_arguments(FAST)["least"] == (SMALL_MARGIN * 40, SMALL_MARGIN * 40)

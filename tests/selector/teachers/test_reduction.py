@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selector.scores.hashes import GREY_SIDE
-from selector.teachers.reduction import HASH_MARGIN, MARGIN, least_pixels
+from selector.teachers.reduction import (
+    HASH_MARGIN,
+    MARGIN,
+    SMALL_MARGIN,
+    SMALL_SIDE,
+    least_pixels,
+    margin_for,
+)
 
 
 @given(resize=st.integers(9, 8192), margin=st.floats(1, 8))
@@ -18,8 +25,13 @@ def test_a_margin_over_what_the_resize_makes(resize: int, margin: float) -> None
 
 
 def test_the_largest_of_the_views_is_provided_for() -> None:
-    assert least_pixels(112, "squash", "bicubic", crop=112) == (128 * MARGIN, 128 * MARGIN)
-    assert least_pixels((112, 300), "squash", "bicubic", crop=112) == (128 * MARGIN, 300 * MARGIN)
+    assert least_pixels(112, "squash", "bicubic", crop=112) == (
+        128 * SMALL_MARGIN,
+        128 * SMALL_MARGIN,
+    )
+    assert least_pixels((224, 300), "squash", "bicubic", crop=224) == (256 * MARGIN, 300 * MARGIN)
+    assert margin_for(SMALL_SIDE) == MARGIN
+    assert margin_for(SMALL_SIDE - 1) == SMALL_MARGIN
 
 
 def test_the_perceptual_hash_keeps_its_own_margin() -> None:
