@@ -58,6 +58,12 @@ def load_cifar(kind: str) -> CifarImages:
     return whole.take(np.arange(cut) if kind == "train" else np.arange(cut, len(labels)))
 
 
+def all_training() -> CifarImages:
+    """The 50,000 training images, those of the validation set included."""
+    parts = [load_cifar(kind) for kind in ("train", "validation")]
+    return CifarImages(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
 def _sheet(path: Path) -> np.ndarray:
     pixels = np.asarray(Image.open(path).convert("RGB"))
     return pixels.reshape(100, 32, 10, 32, 3).swapaxes(1, 2).reshape(1000, 32, 32, 3)

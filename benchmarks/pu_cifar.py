@@ -31,7 +31,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.cifar_data import CifarImages, data_folder, encode_png, load_cifar, write_cifar
+from benchmarks.cifar_data import (
+    CifarImages,
+    all_training,
+    data_folder,
+    encode_png,
+    write_cifar,
+)
 from benchmarks.domain_share import ON_DOMAIN, true_synsets
 from benchmarks.mnist_data import append_result, write_samples
 from cluster import pu_fit, query, score, truth
@@ -115,11 +121,6 @@ def hidden_images() -> CifarImages:
     few = np.concatenate([labelled(seed).places for seed in range(5)])
     rest = np.setdiff1d(whole.places, few)
     return whole.take(np.random.default_rng(0).permutation(rest))
-
-
-def all_training() -> CifarImages:
-    parts = [load_cifar(kind) for kind in ("train", "validation")]
-    return CifarImages(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def labelled(seed: int) -> CifarImages:

@@ -49,6 +49,7 @@ def images_of(arm: Arm, seed: int, track: Track, places: Places, work: Path) -> 
         assert few is not None
         return Images(few, count=arm.labelled * track.num_classes)
     if arm.images == "real":
+        assert places.real is not None  # such arms are left out
         return Images(places.real, few)
     if arm.images == "pool":
         return Images(places.pool, few)
@@ -102,11 +103,7 @@ def _facts(
     told: dict[str, Any] = {}
     for kind, options in arm.facts.items():
         if kind == "truth":
-            if places.truth is None:
-                raise UsageError(
-                    f"arm {arm.name} needs to know what the pool's images truly are, and this pool "
-                    "does not say; leave the arm out (--arms names those to run)"
-                )
+            assert places.truth is not None  # such arms are left out
             truth(run, **places.truth)
         elif kind == "pu":
             assert few is not None
@@ -152,6 +149,7 @@ def _few(per_class: int, seed: int, track: Track, places: Places, work: Path) ->
     folder = work / f"few-{per_class}-{seed}"
     if (folder / "written").exists():
         return str(folder)
+    assert places.real is not None  # such arms are left out
     order = np.random.default_rng(seed).permutation
     by_class: dict[int, list[tuple[str, dict[str, bytes]]]] = {}
     for entry in storage.expand([places.real]):

@@ -30,7 +30,7 @@ def run_table(
     measured: str = "test",
     only: tuple[str, ...] = (),
     steps: int | None = None,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Run what is missing and yield each result, those on file included, arm by arm.
 
@@ -41,22 +41,35 @@ def run_table(
         measured: "test", or "validation" to choose settings by.
         only: names of arms; all if empty.
         steps: instead of the track's.
+        threads: of training, instead of the track's.
+
+    Raises:
+        UsageError: an arm of `only` needs what the track does not have.
+        CoursepackError: as the verbs raise it.
     """
-    training = {**track.training, **({} if steps is None else {"steps": steps})}
+    given = {} if steps is None else {"steps": steps}
     places = track.prepare(work, measured)
     settings = {
         "track": track.name,
         "student": track.student,
         "teacher": {name: places.teacher[name] for name in TEACHER_SETTINGS},
         "num_selected": track.num_selected,
-        "training": training,
         "measured": measured,
+        **({"identity": dict(track.identity)} if track.identity else {}),
     }
     filed = _filed(results)
-    arms = [of_track(arm, track.true_share) for arm in table.arms if not only or arm.name in only]
+    arms = []
+    for arm in table.arms:
+        lacking = left_out(arm, places)
+        if lacking and arm.name in only:
+            raise UsageError(f"arm {arm.name} {lacking}; leave it out")
+        if not lacking and (not only or arm.name in only):
+            arms.append(of_track(arm, track.true_share))
     for seed in range(seeds):  # all arms of a seed first: an interrupted run is a fair table
         for arm in arms:
-            name = arm_hash(arm, settings)
+            changes = track.best_training if arm.name == "best" else {}
+            training = {**track.training, **changes, **given}
+            name = arm_hash(arm, {**settings, "training": training})
             row = {
                 "table": table.name,
                 "track": track.name,
@@ -83,7 +96,7 @@ def run_table(
                     places,
                     work=work,
                     training=training,
-                    threads=threads,
+                    threads=threads or places.threads,
                     filed_as=name,
                 )
                 seconds = round(time.monotonic() - begin, 1)
@@ -93,6 +106,15 @@ def run_table(
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             yield row
+
+
+def left_out(arm: Arm, places: Places) -> str | None:
+    """What an arm needs that the track cannot give; None if nothing."""
+    if places.real is None and (arm.images in ("real", "labelled") or arm.labelled):
+        return "needs labelled images of the teacher's own kind, and no `real` ones are named"
+    if "truth" in arm.facts and places.truth is None:
+        return "needs to know what the pool's images truly are, and this pool does not say"
+    return None
 
 
 def _filed(results: Path) -> list[dict[str, Any]]:

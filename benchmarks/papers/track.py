@@ -2,13 +2,14 @@
 
 `tiny`: digits and printed glyphs, minutes, from packages alone; the test suite runs it.
 `small`: CIFAR-10 and 40,000 Tiny-ImageNet images that nobody labelled, on a CPU.
-`full`: the papers' networks and schedule on a GPU; teacher and pool are the user's.
+`full` (full.py): the papers' networks and schedule on a GPU; the pool is the user's.
+A YAML file (own.py): teacher, student, pool and test images are the user's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Places:
     """What a track made ready.
 
     Attributes:
-        pool, real, test: shards; the real and the test images are labelled.
+        pool, real, test: shards; the real and the test images are labelled. No real ones: None.
         teacher: fields of a TeacherSpec.
         truth: how `coursepack truth` reads what the pool's images are, for the arms that are
             allowed to know; None where the pool does not say.
@@ -30,7 +31,7 @@ class Places:
     """
 
     pool: str
-    real: str
+    real: str | None
     test: str
     teacher: dict[str, Any]
     truth: dict[str, Any] | None = None
@@ -51,6 +52,8 @@ class Track:
         training: fields of the distill config that all arms share; equal samples seen.
         true_share: of the pool, that is of the teacher's classes: the prior of PU fits that are
             given one. None where nobody knows: it is estimated.
+        best_training: what the arm `best` changes of it.
+        identity: what else decides a result, for its hash: the user's pool, a teacher's schedule.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Track:
     num_classes: int
     training: dict[str, Any]
     true_share: float | None = None
+    best_training: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prepare_tiny(work: Path, measured: str) -> Places:
