@@ -16,6 +16,7 @@ from benchmarks.papers.track import Places, Track
 from cluster import distill
 from cluster.provenance import hardware, now, versions
 from distiller.recipes import merge
+from shards.errors import UsageError
 
 TEACHER_SETTINGS = ("name", "num_classes")
 
