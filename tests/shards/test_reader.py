@@ -243,7 +243,7 @@ def test_a_tar_in_a_tar_is_a_sample_without_image(tmp_path: Path) -> None:
         (b"", "empty .0 bytes"),
         (b"x" * 100, "not a tar: the tar ends at byte 100"),
         (b"not a tar at all " * 100, "not a tar: no tar header"),
-        (gzip.compress(b"x" * 2000, 0), "name it .tar.gz"),
+        (gzip.compress(b"x" * 2000, mtime=0), "name it .tar.gz"),
         (b"PK\x03\x04" + bytes(2000), "zip file"),
         (b"<!doctype html>" + b" " * 2000, "web page"),
     ],
