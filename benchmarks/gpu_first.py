@@ -8,10 +8,12 @@ JSON lines, each with hardware and versions:
   float32, autocast bf16, all of it in bf16, compiled under autocast; batches of 64 to 2,048; out of
   memory is told, not hidden.
 - `decode`: images/s of 1 to all cores, of full-size JPEGs to the teacher's input.
-- `nvjpeg`: lists of JPEGs decoded by the GPU, alone.
+- `nvjpeg`: lists of JPEGs decoded by the GPU, alone and beside ResNet-50.
 - `copy`: GB/s from page-locked memory.
 - `bench`: the engine on the pool with ResNet-34 and ResNet-50, eager and compiled, against its
   limits (`coursepack bench`), with the share of the time in which the GPU is busy.
+- `lane`: the engine with ResNet-50, `exact`, `fast`, and `fast` with the decode lane on the GPU, in
+  turns; how many images the lane took.
 - `epoch`: steps of distilling ResNet-34 into ResNet-18 at 32 px, both compiled or not.
 
 Weights are random: speed does not depend on them. `--small` measures one batch size for a moment,
@@ -25,10 +27,13 @@ import copy
 import json
 import sys
 import tempfile
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +46,7 @@ from cluster.speed.workload import read_workload
 from cluster.verbs.bench import bench
 from distiller.losses.kd import kd_loss
 from selector.scoring.forward import Forward
+from selector.scoring.shard_scorer import ShardScorer
 from selector.scoring.spec import ScoreSpec
 from selector.teachers.load import load_teacher
 from selector.teachers.open_runtime import open_runtime
@@ -147,6 +153,36 @@ def nvjpeg_rates(pool: str, *, images: int) -> Iterator[dict[str, Any]]:
             at_least_s=2.0,
         )
         yield {"what": "nvjpeg", "list": batch, "images_per_s": round(batch / took, 1)}
+    model = build_model("torchvision/resnet50", num_classes=10).eval().to("cuda")
+    model = model.to(memory_format=torch.channels_last)
+    inputs = torch.randn(256, 3, 224, 224, device="cuda")
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def passes() -> int:
+        done = 0
+        with torch.cuda.stream(torch.cuda.Stream()), torch.autocast("cuda", torch.bfloat16):
+            while not stop.is_set():
+                model(inputs)
+                torch.cuda.current_stream().synchronize()
+                done += 1
+        return done
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        begin = perf_counter()
+        counted = other.submit(passes)
+        took = seconds_of(
+            lambda: decode_jpeg(data[:64], device="cuda"), device="cuda", at_least_s=4.0
+        )
+        stop.set()
+        rate = 256 * counted.result() / (perf_counter() - begin)
+    yield {
+        "what": "nvjpeg beside resnet50",
+        "list": 64,
+        "images_per_s": round(64 / took, 1),
+        "model_images_per_s": round(rate, 1),
+    }
 
 
 def copy_rates() -> Iterator[dict[str, Any]]:
@@ -185,6 +221,49 @@ def engine(
                 rounds=3 if small else 7,
             )
             yield {"what": "bench", **result.report.to_dict()}
+
+
+def lane_rates(
+    pool: str, folder: Path, device: str, *, images: int, small: bool
+) -> Iterator[dict[str, Any]]:
+    """The engine with each way to decode, one after the other, several times."""
+    name = "torchvision/resnet18" if small else "torchvision/resnet50"
+    weights = folder / "lane.safetensors"
+    write_random_weights(weights, name, num_classes=1000)
+    workload = read_workload([pool], num_images=images)
+    ways: list[tuple[Literal["exact", "fast"], Literal["auto"] | None]]
+    ways = [("exact", None), ("fast", None), ("fast", "auto")]
+    for number in range(1 if small else 6):  # the first does not count
+        for decode, lane in ways:
+            scorer = ShardScorer(
+                ScoreSpec(
+                    teacher=TeacherSpec(name=name, weights=str(weights)),
+                    preprocessing={"decode": decode},
+                    runtime="eager" if small else "compile",
+                ),
+                batch_size=8 if small else 256,
+                threads=usable_cores(),
+                device=device,
+                lane=lane,
+            )
+            counters: Counter[str] = Counter()
+            with scorer:
+                tasks = workload.tasks(str(folder / f"{decode}-{lane}-{number}"))
+                scorer.score(tasks[0])  # compiles, and finds its memory
+                begin = perf_counter()
+                for task in tasks:
+                    counters.update(scorer.score(task).counters)
+                took = perf_counter() - begin
+            if number or small:
+                yield {
+                    "what": "lane",
+                    "decode": decode,
+                    "lane": lane is not None and not scorer.why_no_lane,
+                    "why_no_lane": scorer.why_no_lane,
+                    "images_per_s": round(workload.num_images / took, 1),
+                    "lane_images": counters["lane_images"],
+                    "lane_returned": counters["lane_returned"],
+                }
 
 
 def epoch(device: str, *, small: bool) -> Iterator[dict[str, Any]]:
@@ -240,6 +319,7 @@ def main() -> None:
             model_rates(device, small=options.small),
             decode_rates(options.pool, images=images, weights=str(weights)),
             engine(options.pool, Path(folder), device, images=images, small=options.small),
+            lane_rates(options.pool, Path(folder), device, images=images, small=options.small),
             epoch(device, small=options.small),
         ]
         if device == "cuda":

@@ -142,9 +142,14 @@ def score(
             overrides=overrides_of(assignments, given),
         )
         execution = chosen.execution.to_config()
-        is_new = chosen.runtime != "auto" and not storage.exists(RunLayout(chosen.out).config)
-        is_near = all(storage.is_local(one) for one in chosen.pool)
-        parts = len(storage.expand(chosen.pool)) if is_new and is_near else None
+        # What is far takes a request to look at, and a run that is worth one is long anyway.
+        is_near = all(storage.is_local(place) for place in (chosen.out, *chosen.pool))
+        is_new = (
+            is_near
+            and chosen.runtime != "auto"
+            and not storage.exists(RunLayout(chosen.out).config)
+        )
+        parts = len(storage.expand(chosen.pool)) if is_new else None
         with (
             standby_workers(execution, is_new=is_new, parts=parts) as standby,
             output.progress() as on_progress,

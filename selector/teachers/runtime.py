@@ -16,9 +16,13 @@ from torch import Tensor, nn
 from selector.teachers.black_box import BlackBox
 from selector.teachers.inference_graph import for_inference
 from selector.teachers.load import Teacher
+from selector.teachers.preprocess import Preprocessing
 from selector.teachers.stage_features import Stage, with_stage_features
 from selector.teachers.taps import Tap
 from shards.errors import UsageError
+
+CACHED_NUMBERS = 1 << 17
+"""Of 4 bytes: half a megabyte, which a core's second cache holds."""
 
 
 class Answer(NamedTuple):
@@ -73,7 +77,7 @@ class EagerRuntime:
     @torch.no_grad()
     def answer(self, batch_NCHW: Tensor) -> Answer:
         batch_NCHW = batch_NCHW.to(self._device, non_blocking=True)
-        inputs = self._preprocessing.normalize(batch_NCHW, self._constants)
+        inputs = normalize_in_cache(self._preprocessing, batch_NCHW, self._constants)
         output = self._module(inputs.contiguous(memory_format=torch.channels_last))
         if not self.stages:
             return Answer(output.float(), None)
@@ -85,6 +89,27 @@ class EagerRuntime:
 
     def fix_batch(self, batch_size: int) -> None:
         """Nothing to do: it takes batches of any size."""
+
+
+def normalize_in_cache(
+    preprocessing: Preprocessing, batch_NCHW: Tensor, constants: tuple[Tensor, Tensor]
+) -> Tensor:
+    """`Preprocessing.normalize`, bit for bit, as a CPU likes it where channels come last.
+
+    Rows of pixels are one vector each, so that the arithmetic has more to run over than three
+    channels; and a few images go through all of it at a time, while they are in a core's cache.
+    """
+    is_last = batch_NCHW.is_contiguous(memory_format=torch.channels_last)
+    if batch_NCHW.device.type != "cpu" or batch_NCHW.dtype != torch.uint8 or not is_last:
+        return preprocessing.normalize(batch_NCHW, constants)
+    num, channels, height, width = batch_NCHW.shape
+    pixels_NHR = batch_NCHW.permute(0, 2, 3, 1).reshape(num, height, width * channels)
+    mean_R, std_R = (one.flatten().repeat(width) for one in constants)
+    inputs_NHR = torch.empty(pixels_NHR.shape)
+    images = max(1, CACHED_NUMBERS // (height * width * channels))
+    for pixels, found in zip(pixels_NHR.split(images), inputs_NHR.split(images), strict=True):
+        found.copy_(pixels).div_(255).sub_(mean_R).div_(std_R)
+    return inputs_NHR.view(num, height, width, channels).permute(0, 3, 1, 2)
 
 
 def inference_network(teacher: Teacher, taps: Sequence[Tap]) -> tuple[nn.Module, tuple[Stage, ...]]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from selector.scores.noise_value import noise_value
 from selector.teachers.load import Teacher, load_teacher
-from selector.teachers.runtime import EagerRuntime
+from selector.teachers.runtime import EagerRuntime, normalize_in_cache
 from selector.teachers.zoo import default_preprocessing
 from tests.support.models import tiny_model, tiny_teacher
 
@@ -59,3 +59,17 @@ def test_a_trace_that_lies_is_not_used() -> None:
     teacher = Teacher("it", model, default_preprocessing("he/resnet8"), 10, None, "print")
     batch = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     assert torch.allclose(EagerRuntime(teacher)(batch), teacher.logits(batch), atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [8, 32, 224, 600])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_normalised_in_pieces_is_normalised_at_once(side: int, layout: torch.memory_format) -> None:
+    preprocessing = default_preprocessing("torchvision/resnet18")
+    generator = torch.Generator().manual_seed(side)
+    pixels = torch.randint(0, 256, (7, 3, side, side), dtype=torch.uint8, generator=generator)
+    pixels = pixels.contiguous(memory_format=layout)
+    before = pixels.clone()
+    found = normalize_in_cache(preprocessing, pixels, preprocessing.constants("cpu"))
+    assert torch.equal(found, preprocessing.normalize(pixels))
+    assert found.is_contiguous(memory_format=layout)
+    assert torch.equal(pixels, before)
