@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from shards.errors import ShardError, StorageError
 from shards.reader import is_compressed, open_shard
@@ -140,6 +141,35 @@ def test_every_cut_of_a_shard(tmp_path: Path) -> None:
             assert [p.kind for p in problems] == ["truncated"]
         assert sound == complete
         assert [s.error is None for s in samples[:-1]] == [True] * (len(samples) - 1)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.from_regex(r"([a-c]/)?[a-e0-9_ ]{1,4}", fullmatch=True),
+        st.dictionaries(
+            st.sampled_from(["jpg", "PNG", "cls", "seg.png", "json"]),
+            st.binary(max_size=1500),
+            min_size=1,
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([".tar", ".tar.gz"]),
+)
+def test_samples_are_those_of_webdataset(
+    tmp_path_factory: pytest.TempPathFactory,
+    pool: dict[str, dict[str, bytes]],
+    suffix: str,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"same{suffix}"
+    samples, _ = read(write_tar(path, samples_tar(pool)))
+    with path.open("rb") as file:
+        files = ({**one, "__url__": str(path)} for one in tar_file_iterator(file))
+        theirs = [dict(one) for one in group_by_keys(files)]
+    for one in theirs:
+        one.pop("__local_path__", None)
+        one.pop("__url__", None)
+    assert [content(sample) for sample in samples] == [(one.pop("__key__"), one) for one in theirs]
 
 
 @settings(max_examples=150, deadline=None)
