@@ -48,7 +48,7 @@ def hardware() -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": _processor_name(),
         "cores": usable_cores(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "memory_bytes": _memory(),
         "gpus": _gpus(),
     }
 
@@ -62,15 +62,19 @@ def usable_cores() -> int:
 
 def usable_memory() -> int:
     """Bytes of memory that this process may use; less than the machine's inside most containers."""
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else ""
-    return min(whole, int(text)) if text.isdigit() else whole
+    return min(_memory(), int(text)) if text.isdigit() else _memory()
 
 
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _memory() -> int:
+    """Bytes that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _processor_name() -> str:

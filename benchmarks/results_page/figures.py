@@ -66,35 +66,40 @@ def _of_classes(section: Section) -> Figures:
     """Accuracy of every class, and how many images of it a selection holds."""
     found: Figures = {}
     track, table = section.track, section.table.name
-    accuracy = {one.arm.title: one.mean_of("per_class") for one in section.results}
-    known = {title: values for title, values in accuracy.items() if values is not None}
-    if known and len(names := _names(known)) <= 20:
-        caption = f"Accuracy of every class, %: {section.setting}"
-        found[f"{track}_{table}_classes.svg"] = (
+    drawn = (
+        (
+            "per_class",
+            "classes",
+            "Accuracy of every class, %",
+            100,
+            "accuracy of each class in per cent, mean over seeds",
+            1.0,
+        ),
+        (
+            "class_counts",
+            "balance",
+            "Class balance of the selections",
+            1,
+            "images of each class by the teacher's decision, mean over seeds",
+            None,
+        ),
+    )
+    for field, name, title, unit, note, largest in drawn:
+        means = {one.arm.title: one.mean_of(field) for one in section.results}
+        known = {arm: values for arm, values in means.items() if values is not None}
+        if not known or len(names := _names(known)) > 20:
+            continue
+        caption = f"{title}: {section.setting}"
+        found[f"{track}_{table}_{name}.svg"] = (
             caption,
             grid(
                 list(known.values()),
                 rows=list(known),
                 columns=names,
-                written=[[f"{100 * value:.0f}" for value in row] for row in known.values()],
+                written=[[f"{unit * value:,.0f}" for value in row] for row in known.values()],
                 label=caption,
-                note="accuracy of each class in per cent, mean over seeds",
-                largest=1.0,
-            ),
-        )
-    counts = {one.arm.title: one.mean_of("class_counts") for one in section.results}
-    chosen = {title: values for title, values in counts.items() if values is not None}
-    if chosen and len(names := _names(chosen)) <= 20:
-        caption = f"Class balance of the selections: {section.setting}"
-        found[f"{track}_{table}_balance.svg"] = (
-            caption,
-            grid(
-                list(chosen.values()),
-                rows=list(chosen),
-                columns=names,
-                written=[[f"{value:,.0f}" for value in row] for row in chosen.values()],
-                label=caption,
-                note="images of each class by the teacher's decision, mean over seeds",
+                note=note,
+                largest=largest,
             ),
         )
     return found

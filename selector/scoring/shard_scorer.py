@@ -16,7 +16,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from time import perf_counter
@@ -30,16 +30,15 @@ from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward, Reply
 from selector.scoring.lane import open_lane
 from selector.scoring.memory import give_memory_back
+from selector.scoring.part_counters import complete, count_rows, take_features
 from selector.scoring.reading import EndOfShard, ReadItem, read_shard
 from selector.scoring.retried import RetriedRows
 from selector.scoring.ring import Ring, Slot
-from selector.scoring.rows import RowBatch
 from selector.scoring.scored_rows import ScoredRows
 from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import HALVED_TO, PartResult, ScoreTask
 from selector.scoring.workers import Lane, Urgency, Workers
 from selector.scoring.writing import PartWriter
-from selector.tables.schema import STATUSES
 from selector.teachers.input_pixels import decode_arguments
 from selector.teachers.load import load_teacher
 from selector.teachers.open_runtime import open_runtime
@@ -215,9 +214,9 @@ class ShardScorer:
             counters[f"{HALVED_TO}{size}"] += 1
         counters["wall_s"] = perf_counter() - begin
         if retried is None:
-            return PartResult(task.name, writer.paths, _complete(counters))
+            return PartResult(task.name, writer.paths, complete(counters))
         counters.update(retried.counters())
-        return PartResult(task.name, writer.paths, _complete(counters), retried.totals())
+        return PartResult(task.name, writer.paths, complete(counters), retried.totals())
 
     def _pass_on(
         self,
@@ -237,12 +236,12 @@ class ShardScorer:
             rows = slot.rows
             rows.set_scores(reply.scores)
             if self._features is not None:
-                _take_features(rows, reply, counters)
+                take_features(rows, reply, counters)
             # From here on the slot is the reader's, which begins new rows in it at once.
             self._ring.give_back(slot)
             counters["forward_s"] += reply.forward_s
             counters["model_s"] += perf_counter() - asked
-            _count(rows, counters)
+            count_rows(rows, counters)
             if scored is not None:
                 counters["features_differ"] += scored.check(rows)
             writer.put(rows)
@@ -300,32 +299,3 @@ class ShardScorer:
 
 
 _Running = tuple[Slot[DecodeTimes], Future[Reply]]
-
-
-def _take_features(rows: RowBatch, reply: Reply, counters: defaultdict[str, float]) -> None:
-    if reply.features is None:  # no image of the batch has pixels
-        return
-    features = reply.features
-    null = rows.set_features(features.values.numpy(), features.valid.numpy())
-    assert rows.has_features is not None
-    clipped = features.clipped.numpy()[: len(rows)] & rows.has_features
-    counters["features"] += int(rows.has_features.sum())
-    counters["features_null"] += int(null.sum())
-    counters["features_clipped"] += int(clipped.sum())
-
-
-def _count(rows: RowBatch, counters: defaultdict[str, float]) -> None:
-    counters["images"] += len(rows)
-    counters["bytes"] += sum(size for size in rows.num_bytes if size is not None)
-    for status, count in Counter(rows.status).items():
-        counters[f"status_{status}"] += count
-        if status != "ok":
-            counters["failed"] += count
-
-
-def _complete(counters: Mapping[str, float]) -> dict[str, float]:
-    """Every counter of `PartResult`, also those that nothing happened to."""
-    statuses = [f"status_{status}" for status in STATUSES]
-    names = ("images", "failed", "bytes", "forward_halved", *statuses)
-    seconds = ("wait_read_s", "wait_decode_s", "model_s", "forward_s", *vars(DecodeTimes()))
-    return {name: 0.0 for name in (*names, *seconds)} | {k: float(v) for k, v in counters.items()}

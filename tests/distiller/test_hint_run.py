@@ -19,8 +19,8 @@ from distiller.session import Session, open_session
 from distiller.train_step import train_step
 from distiller.trainer import distill
 from shards.errors import UsageError
-from tests.distiller.small_runs import small_config, supervised, untimed_card, untimed_metrics
-from tests.distiller.test_trainer import StopAt, interrupted_at, weights
+from tests.distiller.small_runs import small_config, supervised
+from tests.distiller.test_trainer import whole_and_resumed
 
 STAGES = ["pool1", "pool2", "relu3", "relu4"]
 
@@ -152,14 +152,7 @@ def test_an_interrupted_run_continues_as_if_nothing_had_happened(tmp_path: Path)
         "average": {"decay": 0.9},
         "optimizer": {"kind": "adamw", "lr": 0.01, "clip_norm": 1.0},
     }
-    whole = distill(small_config(tmp_path, **changes, out=str(tmp_path / "whole")))
-    config = small_config(tmp_path, **changes)
-    with pytest.raises(StopAt):
-        distill(config, on_event=interrupted_at(8))
-    resumed = distill(config)
-    assert weights(resumed) == weights(whole)
-    assert untimed_metrics(resumed.out) == untimed_metrics(whole.out)
-    assert untimed_card(resumed.out) == untimed_card(whole.out)
+    whole, resumed = whole_and_resumed(tmp_path, changes)
     states = [
         torch.load(out / "checkpoints" / "step-00000012.pt", weights_only=True)
         for out in (resumed.out, whole.out)

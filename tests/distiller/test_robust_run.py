@@ -13,9 +13,9 @@ from distiller.metrics import read_metrics
 from distiller.trainer import distill
 from selector.teachers.load import TeacherSpec, load_teacher
 from shards.errors import UsageError
-from tests.distiller.small_runs import small_config, untimed_card, untimed_metrics
+from tests.distiller.small_runs import small_config
 from tests.distiller.small_sets import CLASSES, bars, write_shards
-from tests.distiller.test_trainer import StopAt, interrupted_at, weights
+from tests.distiller.test_trainer import whole_and_resumed
 
 ROBUST: dict[str, Any] = {"kind": "robust", "n_min": 1, "eps": 0.3}
 
@@ -122,14 +122,7 @@ def test_an_interrupted_robust_run_continues_as_if_nothing_had_happened(
         "log_every": 1,
         "data": {"labelled": labelled(tmp_path), "labelled_share": 0.3, "labelled_ce": 1.0},
     }
-    whole = distill(small_config(tmp_path, **changes, out=str(tmp_path / "whole")))
-    config = small_config(tmp_path, **changes)
-    with pytest.raises(StopAt):
-        distill(config, on_event=interrupted_at(8))
-    resumed = distill(config)
-    assert weights(resumed) == weights(whole)
-    assert untimed_metrics(resumed.out) == untimed_metrics(whole.out)
-    assert untimed_card(resumed.out) == untimed_card(whole.out)
+    whole_and_resumed(tmp_path, changes)
 
 
 def test_labelled_images_join_in_their_natural_share(tmp_path: Path) -> None:

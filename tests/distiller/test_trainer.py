@@ -29,6 +29,19 @@ def interrupted_at(step: int, kind: str = "train") -> Any:
     return on_event
 
 
+def whole_and_resumed(folder: Path, changes: dict[str, Any]) -> tuple[DistillResult, DistillResult]:
+    """A run, and the same one stopped before step 8 and continued; they tell and are the same."""
+    whole = distill(small_config(folder, **changes, out=str(folder / "whole")))
+    config = small_config(folder, **changes)
+    with pytest.raises(StopAt):
+        distill(config, on_event=interrupted_at(8))
+    resumed = distill(config)
+    assert weights(resumed) == weights(whole)
+    assert untimed_metrics(resumed.out) == untimed_metrics(whole.out)
+    assert untimed_card(resumed.out) == untimed_card(whole.out)
+    return whole, resumed
+
+
 def weights(result: DistillResult) -> bytes:
     return result.student_weights.read_bytes()
 
