@@ -103,8 +103,9 @@ class ScoreConfig(_Section):
     Fixed for a run."""
 
     runtime: RuntimeName | Literal["auto"] = "eager"
-    """How the network is run: eager PyTorch, compile (torch.compile; bf16 on a GPU), onnxruntime or
-    openvino (CPU); auto = whichever a short probe finds fastest. Fixed for a run."""
+    """How the network is run: eager PyTorch, compile (torch.compile; bf16 on a GPU), onnxruntime,
+    openvino or openvino-bf16 (CPU); auto = whichever a short probe finds fastest. Fixed for a
+    run."""
 
     views: ViewsName = "one"
     """Over which views of an image the teacher's probabilities are averaged: its own; that and its

@@ -29,7 +29,7 @@ from distiller.recipes import OPTIONS, TRAININGS, load_recipes, merge
 from distiller.reselect import ReselectOptions
 from distiller.schedule import ScheduleOptions
 from distiller.targets import TargetOptions
-from selector.teachers.load import TeacherSpec
+from selector.teachers.spec import RuntimeName, TeacherSpec
 from shards import storage
 from shards.errors import UsageError
 
@@ -100,6 +100,10 @@ class DistillConfig(Options):
     """Run both networks through torch.compile: faster steps after some minutes of compiling, for
     long runs on GPUs above all, where the teacher then computes in bf16. Free to change between a
     run and its continuation; results are bit-equal only for the same."""
+
+    teacher_runtime: RuntimeName | None = None
+    """How the teacher is run, by the names of `coursepack score --runtime`; null = eager, or
+    compile where `compile` is true. openvino-bf16 is several times faster on CPUs with bf16."""
 
     steps: int = Field(ge=1)
     """Updates of the student."""

@@ -36,6 +36,7 @@ from distiller.run_batches import run_batches
 from distiller.session import Session, open_session
 from distiller.team import Team, current_team
 from distiller.train_step import train_step
+from selector.memory import keep_memory_between_batches
 from shards.errors import UsageError
 
 WEIGHTS = "student.safetensors"
@@ -271,6 +272,7 @@ def _torch_settings(threads: int | None, device: torch.device) -> Iterator[int]:
         try:
             if threads is not None:
                 torch.set_num_threads(threads)
+            keep_memory_between_batches()
             yield torch.get_num_threads()
         finally:
             torch.set_num_threads(before)

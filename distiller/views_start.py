@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from distiller.config import DistillConfig
 from distiller.data.in_memory import InMemoryImages
 from distiller.hint_start import HintStart
@@ -9,9 +11,11 @@ from distiller.targets import ReplayedViews
 from distiller.training_data import Loading, TrainingSet
 from distiller.views import FreshViews, Views
 from selector.teachers.black_box import BlackBox
+from selector.teachers.exported import Threads
 from selector.teachers.load import Teacher
 from selector.teachers.open_runtime import open_runtime
 from selector.teachers.runtime import Runtime
+from selector.teachers.spec import RuntimeName
 from shards.errors import UsageError
 
 
@@ -39,12 +43,11 @@ def open_views(
         return FreshViews(config.augment, seed=config.seed, run_teacher=hints.ask_teacher)
     run_teacher: Runtime | None = None
     if teacher is not None and config.asks_teacher:
-        # A model in a file brings its own runtime.
-        compiles = config.compile and not isinstance(teacher.module, BlackBox)
         run_teacher = open_runtime(
-            "compile" if compiles else "eager",
+            config.teacher_runtime or _usual_runtime(config, teacher),
             teacher,
             batch_size=config.batch_size // config.workers,
+            threads=Threads(of_each=torch.get_num_threads()),
         )
     if config.targets is None:
         return FreshViews(config.augment, seed=config.seed, run_teacher=run_teacher)
@@ -67,3 +70,9 @@ def open_views(
             "training images": train.index.fingerprint,
         },
     )
+
+
+def _usual_runtime(config: DistillConfig, teacher: Teacher) -> RuntimeName:
+    # A model in a file brings its own runtime.
+    compiles = config.compile and not isinstance(teacher.module, BlackBox)
+    return "compile" if compiles else "eager"

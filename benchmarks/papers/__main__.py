@@ -26,7 +26,7 @@ from benchmarks.papers.full import CLASSES, TEACHER_SCHEDULES, FullOptions, full
 from benchmarks.papers.own import own_track
 from benchmarks.papers.run import run_table
 from benchmarks.papers.tables import TABLES
-from benchmarks.papers.track import TRACKS, Track
+from benchmarks.papers.track import TRACKS, Track, in_bf16
 from shards.errors import CoursepackError
 
 RESULTS = Path(__file__).parents[1] / "results" / "papers.jsonl"
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--budget-minutes", type=float)
     parser.add_argument("--threads", type=int, help="of training; 1, with a GPU its track's own")
+    parser.add_argument("--bf16", action="store_true", help="both networks, for CPUs that have it")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--results", type=Path, default=RESULTS)
     full = parser.add_argument_group("the full track")
@@ -65,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _track(options: argparse.Namespace) -> Track:
     if options.track in TRACKS:
-        return TRACKS[options.track]
+        track = TRACKS[options.track]
+        return in_bf16(track) if options.bf16 else track
     if options.track == "full":
         names = [field.name for field in fields(FullOptions)]
         return full_track(FullOptions(**{name: getattr(options, name) for name in names}))

@@ -9,7 +9,7 @@ A YAML file (own.py): teacher, student, pool and test images are the user's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,19 @@ def prepare_small(work: Path, measured: str) -> Places:
         test=write_cifar(work / measured, load_cifar(measured), prefix=measured),
         teacher={"name": "he/resnet20", "weights": str(weights), "num_classes": 10},
         truth={"member": "json", "field": "synset", "mapping": class_of_synset()},
+    )
+
+
+def in_bf16(track: Track) -> Track:
+    """The track with both networks in bf16: several times faster on CPUs that have it.
+
+    The student's logits and losses stay in float32. Its results are a setting of their own.
+    """
+    arithmetic = {"precision": "bf16", "teacher_runtime": "openvino-bf16"}
+    return replace(
+        track,
+        title=f"{track.title}; networks in bf16",
+        training={**track.training, **arithmetic},
     )
 
 

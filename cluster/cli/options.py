@@ -106,7 +106,7 @@ TableName = Annotated[
 ]
 
 Runtime = Annotated[
-    Literal["auto", "eager", "compile", "onnxruntime", "openvino"] | None,
+    Literal["auto", "eager", "compile", "onnxruntime", "openvino", "openvino-bf16"] | None,
     typer.Option(
         "--runtime", help="How the network is run; auto = the fastest here, by a short probe."
     ),

@@ -30,6 +30,7 @@ from selector.scoring.run_teacher import RunTeacher, teacher_of_run
 from selector.scoring.workers import Urgency, Workers
 from selector.tables.facts import FactTable, find_fact
 from selector.tables.layout import RunLayout
+from selector.teachers.exported import Threads
 from selector.teachers.load import Teacher
 from selector.teachers.open_runtime import RuntimeDescription, open_runtime, recorded_name, why_not
 from selector.teachers.taps import parse_taps
@@ -79,7 +80,7 @@ class FeatureExtractor:
         if why_not(name, self.teacher):  # another machine than scored: equal but for rounding
             name = "eager"
         self._runtime = open_runtime(
-            name, self.teacher, taps=taps, batch_size=known.batch_size, threads=threads
+            name, self.teacher, taps=taps, batch_size=known.batch_size, threads=Threads(threads)
         )
         described = RuntimeDescription(recorded, self._runtime.stages)
         plan = make_feature_plan(self.teacher, described, taps)

@@ -25,11 +25,11 @@ from typing import Literal
 
 import torch
 
+from selector.memory import give_memory_back, keep_memory_between_batches
 from selector.scoring.decode_job import Breadcrumb, DecodeOptions, DecodeTimes
 from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward, Reply
 from selector.scoring.lane import open_lane
-from selector.scoring.memory import give_memory_back
 from selector.scoring.part_counters import complete, count_rows, take_features
 from selector.scoring.reading import EndOfShard, ReadItem, read_shard
 from selector.scoring.retried import RetriedRows
@@ -39,6 +39,7 @@ from selector.scoring.spec import ScoreSpec
 from selector.scoring.task import HALVED_TO, PartResult, ScoreTask
 from selector.scoring.workers import Lane, Urgency, Workers
 from selector.scoring.writing import PartWriter
+from selector.teachers.exported import Threads
 from selector.teachers.input_pixels import decode_arguments
 from selector.teachers.load import load_teacher
 from selector.teachers.open_runtime import open_runtime
@@ -90,6 +91,7 @@ class ShardScorer:
             raise UsageError(f"batch size {batch_size}, threads {threads}: expected at least 1")
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(1)  # of each worker; there are `threads` of them
+        keep_memory_between_batches()
         self.teacher = load_teacher(spec.teacher_spec, device=device)
         self.batch_size = batch_size
         assert spec.runtime != "auto"  # the driver has chosen
@@ -98,7 +100,7 @@ class ShardScorer:
             self.teacher,
             taps=() if features is None else features.taps,
             batch_size=batch_size,
-            threads=threads,
+            threads=Threads(callers=threads),
         )
         self._views = VIEWS[spec.views]
         self.forward = Forward(runtime, features, device=device, mirrored=self._views.mirrored)

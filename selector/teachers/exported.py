@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,30 @@ from selector.teachers.runtime import Answer, inference_network, made_up_pixels
 from selector.teachers.stage_features import Stage
 from selector.teachers.taps import Tap
 from shards.errors import UsageError
+
+Precision = Literal["fp32", "bf16"]
+
+
+class Threads(NamedTuple):
+    """Who calls a runtime.
+
+    Attributes:
+        callers: threads that call it at once.
+        of_each: threads that work on one call, its caller included.
+    """
+
+    callers: int = 1
+    of_each: int = 1
+
+
+ONE_THREAD = Threads()
+
+
+def computes_bf16() -> bool:
+    """Whether this processor has bf16 arithmetic of its own, as OpenVINO sees it."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class FromPixels(nn.Module):
@@ -45,8 +69,10 @@ class OnnxRuntime(FixedBatchRuntime):
 
     name = "onnxruntime-fp32"
 
-    def __init__(self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int) -> None:
-        self._teacher, self._taps = teacher, taps
+    def __init__(
+        self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int, threads: Threads
+    ) -> None:
+        self._teacher, self._taps, self._threads = teacher, taps, threads
         super().__init__(batch_size)
 
     def _make(self, batch_size: int) -> FixedNetwork:
@@ -54,7 +80,7 @@ class OnnxRuntime(FixedBatchRuntime):
 
         model, stages = to_onnx(self._teacher, self._taps, batch_size=batch_size)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # of each caller
+        options.intra_op_num_threads = self._threads.of_each
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(
             model, sess_options=options, providers=["CPUExecutionProvider"]
@@ -68,19 +94,34 @@ class OnnxRuntime(FixedBatchRuntime):
 
 
 class OpenVinoRuntime(FixedBatchRuntime):
-    """OpenVINO in float32, with a stream for each caller.
+    """OpenVINO, with a stream for each caller.
+
+    Args:
+        precision: of the arithmetic; what comes out is float32 in either. bf16 keeps 8 bits of a
+            number: a logit is right to about a hundredth of itself.
 
     Raises:
         UsageError: the network cannot be exported; taps as in `inference_network`.
     """
 
-    name = "openvino-fp32"
-
     def __init__(
-        self, teacher: Teacher, *, taps: Sequence[Tap] = (), batch_size: int, threads: int
+        self,
+        teacher: Teacher,
+        *,
+        taps: Sequence[Tap] = (),
+        batch_size: int,
+        threads: Threads,
+        precision: Precision = "fp32",
     ) -> None:
         self._teacher, self._taps, self._threads = teacher, taps, threads
+        self._precision = precision
+        self.name = self.name_in(precision)
         super().__init__(batch_size)
+
+    @staticmethod
+    def name_in(precision: Precision) -> str:
+        """What is recorded."""
+        return f"openvino-{precision}"
 
     def _make(self, batch_size: int) -> FixedNetwork:
         import openvino
@@ -91,9 +132,9 @@ class OpenVinoRuntime(FixedBatchRuntime):
             core.read_model(model),
             "CPU",
             {
-                "NUM_STREAMS": self._threads,
-                "INFERENCE_NUM_THREADS": self._threads,
-                "INFERENCE_PRECISION_HINT": "f32",
+                "NUM_STREAMS": self._threads.callers,
+                "INFERENCE_NUM_THREADS": self._threads.callers * self._threads.of_each,
+                "INFERENCE_PRECISION_HINT": "f32" if self._precision == "fp32" else "bf16",
                 "ENABLE_CPU_PINNING": False,  # else all workers of a machine share the first cores
             },
         )

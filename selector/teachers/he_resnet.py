@@ -28,7 +28,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         residual = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         if self.stride != 1:
-            x = x[:, :, :: self.stride, :: self.stride]
+            # Every second pixel: a slice, whose gradient though keeps the channels last.
+            x = F.avg_pool2d(x, 1, self.stride)
         if self.added_channels:
             # Half of the new channels before the old ones, half behind: as the weights expect.
             before = self.added_channels // 2

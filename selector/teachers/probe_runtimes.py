@@ -18,7 +18,12 @@ from selector.teachers.spec import RuntimeName
 from shards.errors import UsageError
 
 CANDIDATES: dict[str, tuple[RuntimeName, ...]] = {
-    "cpu": ("eager", "onnxruntime", "openvino"),  # compiling takes a minute in every worker
+    "cpu": (
+        "eager",
+        "onnxruntime",
+        "openvino",
+        "openvino-bf16",
+    ),  # compiling takes too long, in each worker
     "cuda": ("eager", "compile"),
 }
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RuntimeName = Literal["eager", "compile", "onnxruntime", "openvino"]
+RuntimeName = Literal["eager", "compile", "onnxruntime", "openvino", "openvino-bf16"]
 """How a network is run; see `selector.teachers.open_runtime`."""
 
 ViewsName = Literal["one", "flip", "five", "ten"]

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from selector.scores.noise_value import noise_value
+from selector.teachers.exported import Threads
 from selector.teachers.fixed_batch import FixedBatchRuntime
 from selector.teachers.load import Teacher, load_teacher
 from selector.teachers.open_runtime import (
@@ -84,7 +85,7 @@ def test_an_image_has_one_answer_in_any_batch_and_thread(
     teacher: Teacher, name: RuntimeName
 ) -> None:
     packages(name)
-    runtime = open_runtime(name, teacher, batch_size=BATCH, threads=2)
+    runtime = open_runtime(name, teacher, batch_size=BATCH, threads=Threads(callers=2))
     batch = images(2 * BATCH + 5)
     whole = runtime(batch)
     assert whole.shape == (2 * BATCH + 5, 10)
