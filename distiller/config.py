@@ -103,7 +103,8 @@ class DistillConfig(Options):
 
     teacher_runtime: RuntimeName | None = None
     """How the teacher is run, by the names of `coursepack score --runtime`; null = eager, or
-    compile where `compile` is true. openvino-bf16 is several times faster on CPUs with bf16."""
+    compile where `compile` is true. openvino-bf16 is several times faster on CPUs with bf16.
+    Where `hints` read its stages it is eager, whatever this says."""
 
     steps: int = Field(ge=1)
     """Updates of the student."""

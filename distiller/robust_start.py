@@ -7,7 +7,7 @@ Legend: N = images of the set, C = classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +24,6 @@ from distiller.data.image_batch import each_once
 from distiller.robust_options import RobustOptions
 from distiller.team import ALONE, Team
 from distiller.training_data import TrainingSet
-from selector.teachers.load import Teacher
 
 SHOWN_CLASSES = 10
 """Dropped classes that a warning spells out; the card has them all."""
@@ -81,7 +80,9 @@ class RobustStart:
 def robust_start(
     options: RobustOptions,
     *,
-    teacher: Teacher,
+    run_teacher: Callable[[Tensor], Tensor],
+    num_classes: int,
+    device: str,
     train: TrainingSet,
     labelled_share: float | None,
     batch_size: int,
@@ -92,7 +93,9 @@ def robust_start(
 
     Args:
         options: of the objective.
-        teacher: the run's.
+        run_teacher: uint8 batch -> (B, K) logits.
+        num_classes: K.
+        device: of the run.
         train: the run's images.
         labelled_share: of `data`; an image counts as often as it will be seen.
         batch_size: of the pass.
@@ -107,11 +110,11 @@ def robust_start(
 
     def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
         for batch in each_once(train.images, batch_size=batch_size):
-            logits_NC = teacher.logits(batch.images_BCSS)
+            logits_NC = run_teacher(batch.images_BCSS)
             yield logits_NC, None if seen_N is None else seen_N[batch.indices_B]
 
-    counts = count_classes(batches(), teacher.num_classes)
-    return _start(options, counts, seed=seed, device=teacher.device, team=team)
+    counts = count_classes(batches(), num_classes)
+    return _start(options, counts, seed=seed, device=device, team=team)
 
 
 def restored_start(

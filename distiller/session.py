@@ -39,9 +39,10 @@ from distiller.training_data import (
 from distiller.transition_matrix import TransitionMatrix, identity_start
 from distiller.transition_start import transition_start
 from distiller.views import Views
-from distiller.views_start import open_views
+from distiller.views_start import open_run_teacher, open_views
 from selector.teachers.load import Teacher
 from selector.teachers.preprocess import Preprocessing
+from selector.teachers.runtime import Runtime
 from shards.errors import UsageError
 
 _NO_POOL_WARNING = (
@@ -143,8 +144,9 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         supervised=isinstance(config.objective, SupervisedOptions),
         labelled=inputs.labelled_index,
     )
-    transition = _transition(config, teacher, loading, resuming=state is not None)
-    robust = _robust(config, teacher, train, state=state, team=team)
+    run_teacher = open_run_teacher(config, teacher)
+    transition = _transition(config, run_teacher, loading, resuming=state is not None)
+    robust = _robust(config, teacher, run_teacher, train, state=state, team=team)
     if hints is not None and state is None:
         measure_scale(hints, train.images)
     learned = (transition, None if hints is None else hints.hints)
@@ -157,7 +159,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         num_classes=loading.num_classes,
         preprocessing=loading.preprocessing,
         teacher=teacher,
-        views=open_views(config, teacher, loading, train, hints),
+        views=open_views(config, teacher, run_teacher, loading, train, hints),
         student=student,
         average=None if config.average is None else start_average(student, config.average),
         objective=Objective(
@@ -179,7 +181,7 @@ def open_session(inputs: Inputs, *, state: Mapping[str, Any] | None) -> Session:
         if config.compile
         else None,
         robust=robust,
-        reselection=_reselection(config, teacher, train),
+        reselection=_reselection(config, run_teacher, train),
         team=team,
         warnings=(
             *_warnings(config, train, evaluation),
@@ -222,7 +224,7 @@ def _estimates_from_training_images(config: DistillConfig) -> bool:
 
 def _transition(
     config: DistillConfig,
-    teacher: Teacher | None,
+    run_teacher: Runtime | None,
     loading: Loading,
     *,
     resuming: bool,
@@ -232,7 +234,7 @@ def _transition(
     options = config.objective.transition
     if options.mode == "none":
         return None
-    assert teacher is not None  # noisy distillation needs one, and the configuration says so
+    assert run_teacher is not None  # noisy distillation needs one, and the configuration says so
 
     def pool_logits() -> Iterator[Tensor]:
         pool = open_pool_sample(
@@ -242,7 +244,7 @@ def _transition(
             seed=config.seed,
         )
         for batch in each_once(pool, batch_size=config.batch_size):
-            yield teacher.logits(batch.images_BCSS)
+            yield run_teacher(batch.images_BCSS)
 
     if resuming:
         start_CC = identity_start(loading.num_classes)
@@ -256,6 +258,7 @@ def _transition(
 def _robust(
     config: DistillConfig,
     teacher: Teacher | None,
+    run_teacher: Runtime | None,
     train: TrainingSet,
     *,
     state: Mapping[str, Any] | None,
@@ -264,14 +267,18 @@ def _robust(
     options = config.objective
     if not isinstance(options, RobustOptions):
         return None
-    assert teacher is not None  # robust distillation needs one, and the configuration says so
+    # Robust distillation needs one, and the configuration says so.
+    assert teacher is not None
+    assert run_teacher is not None
     if state is not None:
         return restored_start(
             options, state["robust"], seed=config.seed, device=teacher.device, team=team
         )
     return robust_start(
         options,
-        teacher=teacher,
+        run_teacher=run_teacher,
+        num_classes=teacher.num_classes,
+        device=teacher.device,
         train=train,
         labelled_share=config.data.labelled_share,
         batch_size=config.batch_size,
@@ -281,18 +288,18 @@ def _robust(
 
 
 def _reselection(
-    config: DistillConfig, teacher: Teacher | None, train: TrainingSet
+    config: DistillConfig, run_teacher: Runtime | None, train: TrainingSet
 ) -> Reselection | None:
     if config.reselect is None:
         return None
-    assert teacher is not None  # the configuration was checked for it
+    assert run_teacher is not None  # the configuration was checked for it
     if config.reselect.n >= len(train.index):
         raise UsageError(
             f"reselect.n is {config.reselect.n:g}, but data.train has {len(train.index)} images to "
             "choose from; give more candidates, or leave reselect out"
         )
     return Reselection(
-        config.reselect, train.images, teacher_logits=teacher.logits, steps=config.steps
+        config.reselect, train.images, teacher_logits=run_teacher, steps=config.steps
     )
 
 

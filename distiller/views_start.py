@@ -22,6 +22,7 @@ from shards.errors import UsageError
 def open_views(
     config: DistillConfig,
     teacher: Teacher | None,
+    run_teacher: Runtime | None,
     loading: Loading,
     train: TrainingSet,
     hints: HintStart | None,
@@ -31,6 +32,7 @@ def open_views(
     Args:
         config: of the run.
         teacher: None only where nobody asks one.
+        run_teacher: from `open_run_teacher`.
         loading: how its images are read.
         train: those images.
         hints: asked in the teacher's place where features are needed too.
@@ -41,14 +43,6 @@ def open_views(
     """
     if hints is not None:
         return FreshViews(config.augment, seed=config.seed, run_teacher=hints.ask_teacher)
-    run_teacher: Runtime | None = None
-    if teacher is not None and config.asks_teacher:
-        run_teacher = open_runtime(
-            config.teacher_runtime or _usual_runtime(config, teacher),
-            teacher,
-            batch_size=config.batch_size // config.workers,
-            threads=Threads(of_each=torch.get_num_threads()),
-        )
     if config.targets is None:
         return FreshViews(config.augment, seed=config.seed, run_teacher=run_teacher)
     assert teacher is not None  # the configuration was checked for both
@@ -72,7 +66,27 @@ def open_views(
     )
 
 
-def _usual_runtime(config: DistillConfig, teacher: Teacher) -> RuntimeName:
+def open_run_teacher(config: DistillConfig, teacher: Teacher | None) -> Runtime | None:
+    """How the teacher is asked before and during training; None where the loss asks nobody.
+
+    Raises:
+        UsageError: a package of the runtime is missing, or the teacher cannot be run by it.
+    """
+    if teacher is None or not config.asks_teacher:
+        return None
+    return open_runtime(
+        _runtime_name(config, teacher),
+        teacher,
+        batch_size=config.batch_size // config.workers,
+        threads=Threads(of_each=torch.get_num_threads()),
+    )
+
+
+def _runtime_name(config: DistillConfig, teacher: Teacher) -> RuntimeName:
+    if config.hints is not None:  # asked here before training alone
+        return "eager"
+    if config.teacher_runtime is not None:
+        return config.teacher_runtime
     # A model in a file brings its own runtime.
     compiles = config.compile and not isinstance(teacher.module, BlackBox)
     return "compile" if compiles else "eager"

@@ -113,6 +113,62 @@ def test_a_smaller_batch_makes_the_network_anew(teacher: Teacher) -> None:
     assert asked == [4] * 6, "the last one is padded to what the network takes now"
 
 
+def bf16_is_here(teacher: Teacher) -> None:
+    packages("openvino-bf16")
+    if reason := why_not("openvino-bf16", teacher):
+        pytest.skip(reason)
+
+
+def test_bf16_ranks_and_selects_nearly_as_float32_does(teacher: Teacher) -> None:
+    bf16_is_here(teacher)
+    runtime, eager = open_runtime("openvino-bf16", teacher, batch_size=BATCH), EagerRuntime(teacher)
+    assert runtime.name == "openvino-bf16"
+    batches = [images(seed=seed) for seed in range(16)]
+    found = torch.cat([noise_value(runtime(batch)) for batch in batches])
+    expected = torch.cat([noise_value(eager(batch)) for batch in batches])
+    assert runtime(batches[0]).dtype == torch.float32
+    assert not torch.allclose(found, expected, rtol=1e-4), "it computed in float32 after all"
+    assert spearmanr(found, expected).statistic > 0.995
+    top = [set(values.argsort()[:128].tolist()) for values in (found, expected)]
+    assert len(top[0] & top[1]) >= 120
+
+
+def test_bf16_gives_the_same_features_nearly(teacher: Teacher) -> None:
+    bf16_is_here(teacher)
+    taps = default_taps(teacher.name, teacher.module)
+    found = open_runtime("openvino-bf16", teacher, taps=taps, batch_size=BATCH).answer(images())
+    expected = EagerRuntime(teacher, taps=taps).answer(images())
+    assert found.features is not None
+    assert expected.features is not None
+    assert found.features.dtype == torch.float32
+    cosine_N = torch.cosine_similarity(found.features, expected.features)
+    assert float(cosine_N.min()) > 0.999
+
+
+def test_a_processor_without_bf16_is_told_what_to_use(
+    teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages("openvino-bf16")
+    import openvino
+
+    class OldCore(openvino.Core):
+        def get_property(self, *args: str) -> object:
+            found = super().get_property(*args)
+            return [one for one in found if one != "BF16"] if isinstance(found, list) else found
+
+    monkeypatch.setattr(openvino, "Core", OldCore)
+    with pytest.raises(UsageError, match=r"no bf16 arithmetic .* use openvino"):
+        open_runtime("openvino-bf16", teacher, batch_size=BATCH)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_threads_of_one_call_do_not_change_its_answer(teacher: Teacher, name: RuntimeName) -> None:
+    packages(name)
+    alone = open_runtime(name, teacher, batch_size=BATCH)(images())
+    both = open_runtime(name, teacher, batch_size=BATCH, threads=Threads(of_each=2))(images())
+    assert torch.allclose(alone, both, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_the_compiled_network_answers_as_eager_does(tmp_path: Path) -> None:
     teacher = load_teacher(tiny_teacher(tmp_path, "lenet/5-half", sharpness=5))
@@ -149,7 +205,7 @@ def test_recorded_names_lead_back_to_their_runtime() -> None:
         for name, kind in RUNTIMES.items()
         for device in kind.devices
     }
-    assert len(recorded) == 5  # compile differs between devices, eager does not
+    assert len(recorded) == 6  # compile differs between devices, eager does not
     assert {name: runtime_of(name) for name in recorded} == recorded
     with pytest.raises(ValueError, match="'tpu-bf16' is unknown"):
         runtime_of("tpu-bf16")
