@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cluster.batch_size import default_batch_size
 from cluster.execution import ExecutionConfig, choose_device
 from cluster.runs import read_config
 from selector.scoring.spec import ScoreSpec
@@ -68,7 +69,8 @@ def choose_runtime(
             "or compile, or start the command on a machine that has one"
         )
     say("measuring runtimes for --runtime auto")
-    found = probe_runtimes(teacher, device=device, batch_size=execution.get("batch_size") or 64)
+    batch_size = execution.get("batch_size") or default_batch_size(teacher.preprocessing, device)
+    found = probe_runtimes(teacher, device=device, batch_size=batch_size)
     say(found.reason)
     chosen = spec.model_copy(update={"runtime": found.fastest})
     return RuntimeChoice(chosen, device, {"runtime_probe": _plain(found)})

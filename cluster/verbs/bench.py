@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.batch_size import default_batch_size
 from cluster.execution import ExecutionConfig, choose_device, make_plan, worker_pool
 from cluster.progress import OnProgress, Progress, ignore
 from cluster.provenance import commit, hardware, now, usable_cores, versions
@@ -16,7 +17,6 @@ from cluster.speed.report import BenchReport, Comparison, compare, read_report
 from cluster.speed.rounds import measure
 from cluster.speed.stations import BenchStage, Stations, full_features
 from cluster.speed.workload import read_workload
-from cluster.verbs.score import default_batch_size
 from selector.scoring.spec import ScoreSpec
 from selector.teachers.load import load_teacher
 from selector.teachers.open_runtime import recorded_name
@@ -107,7 +107,7 @@ def bench(
     each = min(images, max(LEAST_EACH, images // plan.actors))
     workload = read_workload(pool, num_images=each)
     teacher = load_teacher(spec.teacher_spec)
-    batch_size = execution.batch_size or default_batch_size(teacher, device)
+    batch_size = execution.batch_size or default_batch_size(teacher.preprocessing, device)
     spec = choose_runtime(
         spec, teacher, None, execution={"device": device, "batch_size": batch_size},
         say=lambda note: tell(Progress(0, rounds + 1, unit="rounds", note=note)),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from cluster.batch_size import default_batch_size
 from cluster.execution import (
     ExecutionConfig,
     Plan,
@@ -25,7 +26,7 @@ from cluster.progress import OnProgress, Progress, ignore, say_to
 from cluster.provenance import now
 from cluster.runtime_choice import choose_runtime
 from cluster.score_stage import ScoreStage
-from cluster.verbs.score import DEFAULT_SPLIT, default_batch_size, num_parts
+from cluster.verbs.score import DEFAULT_SPLIT, num_parts
 from selector.scoring.spec import ScoreSpec, semantic_dict
 from selector.tables.layout import RunLayout
 from selector.teachers.load import Teacher, load_teacher
@@ -94,7 +95,9 @@ def plan(
     parts = num_parts(todo, split_bytes=split_bytes)
     chosen = make_plan(execution, device=device, parts=parts)
     batch_size = (
-        execution.batch_size or stored.get("batch_size") or default_batch_size(teacher, device)
+        execution.batch_size
+        or stored.get("batch_size")
+        or default_batch_size(teacher.preprocessing, device)
     )
     probed = min(chosen.actors, MAX_PROBED_ACTORS)
     shards = choose_shards(todo, max(LEAST_SHARDS, probed * SHARDS_PER_ACTOR))

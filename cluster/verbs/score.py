@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.bad_budget import BadBudget
+from cluster.batch_size import default_batch_size
 from cluster.execution import (
     ExecutionConfig,
     choose_device,
@@ -204,7 +205,7 @@ def _with_defaults(
     device = choose_device(execution)
     return {
         "device": device,
-        "batch_size": execution.batch_size or default_batch_size(teacher, device),
+        "batch_size": execution.batch_size or default_batch_size(teacher.preprocessing, device),
         "split_bytes": DEFAULT_SPLIT if execution.split_bytes is None else execution.split_bytes,
     }
 
@@ -213,14 +214,6 @@ def num_parts(shards: Sequence[ShardEntry], *, split_bytes: int) -> int:
     """Parts that shards will make, about: large ones are divided."""
     sizes = (entry.num_bytes for entry in shards)
     return sum(max(1, size // split_bytes) if split_bytes else 1 for size in sizes)
-
-
-def default_batch_size(teacher: Teacher, device: str) -> int:
-    """Images per forward pass: 64 stay in a CPU's caches; a GPU gets about 25 million pixels."""
-    if device == "cpu":
-        return 64
-    _, height, width = teacher.preprocessing.input_size
-    return int(min(2048, max(64, 2 ** ((25_600_000 // (height * width)).bit_length() - 1))))
 
 
 def _facts(spec: ScoreSpec, teacher: Teacher) -> dict[str, Any]:

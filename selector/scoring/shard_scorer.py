@@ -60,7 +60,7 @@ class ShardScorer:
 
     Args:
         spec: what to compute.
-        batch_size: images per forward pass; 64 suits CPUs, whose caches larger batches overflow.
+        batch_size: images per forward pass; see `cluster.batch_size` for usual ones.
         threads: computing threads, which decode and, on a CPU, run the model.
         device: torch device of the teacher; another than "cpu" has a thread of its own.
         breadcrumb: told which images are being decoded, for whoever survives a crash.
