@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget-minutes", type=float)
     parser.add_argument("--threads", type=int, help="of training; 1, with a GPU its track's own")
     parser.add_argument("--bf16", action="store_true", help="both networks, for CPUs that have it")
+    parser.add_argument("--compile", action="store_true", help="students, by torch.compile")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--results", type=Path, default=RESULTS)
     full = parser.add_argument_group("the full track")
@@ -102,6 +103,7 @@ def _run(options: argparse.Namespace, track: Track) -> None:
         only=tuple(options.arms),
         steps=steps,
         threads=threads,
+        compiled=options.compile,
     ):
         found.setdefault(row["arm"], []).append(row["top1"])
         titles[row["arm"]] = row["title"]

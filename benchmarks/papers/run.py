@@ -32,6 +32,7 @@ def run_table(
     only: tuple[str, ...] = (),
     steps: int | None = None,
     threads: int | None = None,
+    compiled: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Run what is missing and yield each result, those on file included, arm by arm.
 
@@ -43,6 +44,7 @@ def run_table(
         only: names of arms; all if empty.
         steps: instead of the track's.
         threads: of training, instead of the track's.
+        compiled: students run through torch.compile: the same but for rounding, not in the hash.
 
     Raises:
         UsageError: an arm of `only` needs what the track does not have.
@@ -97,7 +99,7 @@ def run_table(
                     places,
                     work=work,
                     training=training,
-                    threads=threads or places.threads,
+                    execution={"threads": threads or places.threads, "compile": compiled},
                     filed_as=name,
                 )
                 seconds = round(time.monotonic() - begin, 1)
@@ -132,14 +134,14 @@ def _run_arm(
     *,
     work: Path,
     training: dict[str, Any],
-    threads: int,
+    execution: dict[str, Any],
     filed_as: str,
 ) -> dict[str, Any]:
     images = images_of(arm, seed, track, places, work)
     config = _config(arm, images, track, places, work=work, training=training)
     config |= {
         "seed": seed,
-        "threads": threads,
+        **execution,
         "out": str(work / "students" / f"{arm.name}-{filed_as}-{seed}"),
     }
     card = distill(config).card
