@@ -1,9 +1,11 @@
 """The engine with each runtime against the engine with eager PyTorch, on the same shard.
 
     python -m benchmarks.runtime_ratio --shard POOL.tar [--teachers he/resnet20 cifar/resnet18]
-        [--images 4096] [--pairs 7] [--threads 2]
+        [--runtimes openvino openvino-bf16] [--images 4096] [--pairs 7] [--threads 2]
+    python -m benchmarks.runtime_ratio --shard POOL.tar --teachers he/resnet20 --weights T.npz
 
-Teachers have random weights: their speed is that of trained ones. Every pair scores the same images
+Teachers have random weights: their speed is that of trained ones. How far a runtime agrees with
+eager is better asked of a trained one, given by --weights for a single teacher. Every pair scores the same images
 with eager and with one other runtime, one right after the other and in turns first, in one process;
 both were warmed up. Prints one JSON line for each teacher and runtime: images/s, the ratio of every
 pair, their median, the 95 % interval of the median (from the order statistics of the pairs), and
@@ -58,10 +60,7 @@ def compare(
     teacher: str, name: RuntimeName, shard: ShardEntry, options: argparse.Namespace, work: Path
 ) -> dict[str, object]:
     """All pairs of one teacher and one runtime."""
-    weights = write_random_weights(
-        work / f"{teacher.replace('/', '-')}.safetensors", teacher, num_classes=10
-    )
-    spec = TeacherSpec(name=teacher, weights=str(weights))
+    spec = TeacherSpec(name=teacher, weights=weights_of(teacher, options, work))
     runs = {one: str(work / f"{teacher.replace('/', '-')}-{one}") for one in ("eager", name)}
     scorers: dict[str, ShardScorer] = {}
     for one in runs:
@@ -90,7 +89,23 @@ def compare(
         "ratio": round(statistics.median(ratios), 3),
         "interval": [round(low, 3), round(high, 3)],
         "noise_value_rank_correlation": round(float(spearmanr(*values).statistic), 6),
+        "overlap_of_lowest_quarter": round(overlap(values[0], values[1]), 4),
     }
+
+
+def weights_of(teacher: str, options: argparse.Namespace, work: Path) -> str:
+    """Those of --weights, else random ones, the same at every call."""
+    if options.weights:
+        return str(options.weights)
+    path = work / f"{teacher.replace('/', '-')}.safetensors"
+    return str(write_random_weights(path, teacher, num_classes=10))
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of the quarter of lowest noise value that both have."""
+    most = len(one) // 4
+    both = set(np.argsort(one, kind="stable")[:most]) & set(np.argsort(other, kind="stable")[:most])
+    return len(both) / most
 
 
 def bare(teacher: Teacher, *, pairs: int, batch_size: int = 64) -> dict[str, object]:
@@ -133,7 +148,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shard", required=True)
     parser.add_argument("--teachers", nargs="+", default=["he/resnet20", "cifar/resnet18"])
-    parser.add_argument("--runtimes", nargs="*", default=["onnxruntime", "openvino"])
+    parser.add_argument(
+        "--runtimes", nargs="*", default=["onnxruntime", "openvino", "openvino-bf16"]
+    )
+    parser.add_argument("--weights", type=Path, help="of the one teacher that is named")
     parser.add_argument("--images", type=int, default=4096)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
@@ -142,10 +160,8 @@ def main() -> None:
     shard = ShardEntry(0, info.uri, info.num_bytes, info.etag)
     with tempfile.TemporaryDirectory() as folder:
         for teacher in options.teachers:
-            weights = write_random_weights(
-                Path(folder) / "probed.safetensors", teacher, num_classes=10
-            )
-            loaded = load_teacher(TeacherSpec(name=teacher, weights=str(weights)))
+            weights = weights_of(teacher, options, Path(folder))
+            loaded = load_teacher(TeacherSpec(name=teacher, weights=weights))
             probed = probe_runtimes(loaded, device="cpu", batch_size=64, seconds=2.0)
             line = {
                 "benchmark": "runtime_ratio",

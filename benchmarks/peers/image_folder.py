@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from benchmarks.peers.job import BATCH_SIZE, Job, load, score_batches, stock_transform
+from benchmarks.peers.job import Job, load, score_batches, stock_transform
 
 
 class WithPaths(ImageFolder):
@@ -24,7 +24,7 @@ def main() -> None:
     job = Job.from_argv()
     model = load(job)
     dataset = WithPaths(job.folder, transform=stock_transform(job.side))
-    loader = DataLoader(dataset, batch_size=BATCH_SIZE, num_workers=job.cores)
+    loader = DataLoader(dataset, batch_size=job.batch_size, num_workers=job.cores)
     score_batches(model, loader, job)
 
 

@@ -24,8 +24,6 @@ from torchvision import transforms
 
 from benchmarks.peers.models import SmallNet, Stub
 
-BATCH_SIZE = 64
-
 
 @dataclass(frozen=True)
 class Job:
@@ -37,6 +35,7 @@ class Job:
         teacher: `torchvision/resnet18`, `stub` or `lenet`.
         side: of the teacher's input; 224 is reached through 256, as published.
         cores: that a contestant may use.
+        batch_size: of the peers; coursepack chooses its own.
     """
 
     shards: list[str]
@@ -45,6 +44,7 @@ class Job:
     weights: str
     side: int
     cores: int
+    batch_size: int
     out: str
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The command `coursepack score`, with every choice left to it but batch size and device."""
+"""The command `coursepack score`, with every choice left to it but the device."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def score_config(job: dict[str, Any]) -> dict[str, Any]:
             "weights": job["weights"],
             "preprocessing": {**PREPROCESSING, **size, "orientation": "stored"},
         },
-        "execution": {"executor": "local", "batch_size": 64, "device": "cpu"},
+        "execution": {"executor": "local", "device": "cpu"},
     }
 
 

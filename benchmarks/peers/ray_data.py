@@ -8,7 +8,7 @@ import numpy as np
 import ray
 import torch
 
-from benchmarks.peers.job import BATCH_SIZE, Job, finish, load, scores, stock_transform
+from benchmarks.peers.job import Job, finish, load, scores, stock_transform
 
 
 class Predictor:
@@ -44,7 +44,11 @@ def main() -> None:
         ray.data.read_webdataset(job.shards)
         .map(prepare)
         .map_batches(
-            Predictor, fn_constructor_args=(job,), batch_size=BATCH_SIZE, concurrency=1, num_cpus=1
+            Predictor,
+            fn_constructor_args=(job,),
+            batch_size=job.batch_size,
+            concurrency=1,
+            num_cpus=1,
         )
     )
     dataset.write_parquet(job.out)

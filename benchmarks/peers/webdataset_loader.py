@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import webdataset as wds
 
-from benchmarks.peers.job import BATCH_SIZE, Job, load, score_batches, stock_transform
+from benchmarks.peers.job import Job, load, score_batches, stock_transform
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
         .decode("pilrgb")
         .to_tuple("jpg;jpeg;png", "__key__")
         .map_tuple(transform, lambda key: key)
-        .batched(BATCH_SIZE)
+        .batched(job.batch_size)
     )
     loader = wds.WebLoader(dataset, batch_size=None, num_workers=job.cores)
     score_batches(model, loader, job)
