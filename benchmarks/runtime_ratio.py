@@ -1,15 +1,16 @@
 """The engine with each runtime against the engine with eager PyTorch, on the same shard.
 
     python -m benchmarks.runtime_ratio --shard POOL.tar [--teachers he/resnet20 cifar/resnet18]
-        [--runtimes openvino openvino-bf16] [--images 4096] [--pairs 7] [--threads 2]
+        [--runtimes openvino openvino-bf16] [--images 4096] [--pairs 7] [--threads 1]
     python -m benchmarks.runtime_ratio --shard POOL.tar --teachers he/resnet20 --weights T.npz
 
 Teachers have random weights: their speed is that of trained ones. How far a runtime agrees with
-eager is better asked of a trained one, given by --weights for a single teacher. Every pair scores the same images
-with eager and with one other runtime, one right after the other and in turns first, in one process;
-both were warmed up. Prints one JSON line for each teacher and runtime: images/s, the ratio of every
-pair, their median, the 95 % interval of the median (from the order statistics of the pairs), and
-what `--runtime auto` would have chosen. Reading, decoding, hashing and writing are in all figures.
+eager is better asked of a trained one, given by --weights for a single teacher. Every pair scores
+the same images with eager and with one other runtime, one right after the other and in turns first,
+in one process; both were warmed up. Prints one JSON line for each teacher and runtime: images/s,
+the ratio of every pair, their median, the 95 % interval of the median (from the order statistics of
+the pairs), and what `--runtime auto` would have chosen. Reading, decoding, hashing and writing are
+in all figures.
 
 A line `bare_model` compares, in one thread and without images, every runtime with `stock`: the
 network as it comes from its library, run by PyTorch as it is. coursepack's own eager runtime is
@@ -154,7 +155,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="of the one teacher that is named")
     parser.add_argument("--images", type=int, default=4096)
     parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     (info,) = storage.expand([options.shard])
     shard = ShardEntry(0, info.uri, info.num_bytes, info.etag)
