@@ -98,6 +98,7 @@ def run_decode_job(
     """
     times = DecodeTimes()
     waiting: dict[tuple[int, ...], list[tuple[int, npt.NDArray[np.uint8]]]] = {}
+    hashed: list[tuple[list[int], npt.NDArray[np.uint8]]] = []
     for row, sample in work:
         begin = perf_counter()
         picture = _decode(slot, row, sample, options)
@@ -105,15 +106,21 @@ def run_decode_job(
         if picture is None:
             continue
         if picture.frame is not None:
-            _prepare(slot, [(row, picture.pixels)], options, times, picture.frame)
+            hashed.append(_prepare(slot, [(row, picture.pixels)], options, times, picture.frame))
             continue
         pixels = picture.pixels
         same_size = waiting.setdefault(pixels.shape, [])
         same_size.append((row, pixels))
         if pixels.shape[0] * pixels.shape[1] > _STACKED_PIXELS:
-            _prepare(slot, waiting.pop(pixels.shape), options, times)
-    for same_size in waiting.values():
-        _prepare(slot, same_size, options, times)
+            hashed.append(_prepare(slot, waiting.pop(pixels.shape), options, times))
+    hashed += [_prepare(slot, same_size, options, times) for same_size in waiting.values()]
+    if hashed:
+        begin = perf_counter()
+        rows = [row for some, _ in hashed for row in some]
+        hashes = phash(np.concatenate([small_NHW for _, small_NHW in hashed])).tolist()
+        for row, value in zip(rows, hashes, strict=True):
+            slot.rows.phash[row] = value
+        times.phash_s += perf_counter() - begin
     return times
 
 
@@ -191,8 +198,8 @@ def _prepare(
     options: DecodeOptions,
     times: DecodeTimes,
     frame: Frame | None = None,
-) -> None:
-    """Teacher's input and perceptual hash of images of one size."""
+) -> tuple[list[int], npt.NDArray[np.uint8]]:
+    """Teacher's input of images of one size; their rows, and the thumbnails that are hashed."""
     rows = [row for row, _ in same_size]
     if len(same_size) == 1:
         stack_NHW = same_size[0][1][None]
@@ -207,7 +214,7 @@ def _prepare(
             slot.rows.fail(row, error.status, str(error))
         slot.blank(rows)
     resized = perf_counter()
-    for row, value in zip(rows, phash(thumbnails(stack_NHW, frame)).tolist(), strict=True):
-        slot.rows.phash[row] = value
+    small_NHW = thumbnails(stack_NHW, frame)
     times.resize_s += resized - begin
     times.phash_s += perf_counter() - resized
+    return rows, small_NHW
