@@ -1,6 +1,7 @@
 """Distilling with coursepack against a plain PyTorch loop of the same recipe, in pairs.
 
     python -m benchmarks.train_speed --data $COURSEPACK_DATA --work DIR [--steps 60] [--rounds 7]
+        [--bf16]
 
 CIFAR-10 images, he/resnet20 teaches he/resnet8, KD at T = 4, crop and flip, SGD with Nesterov
 momentum, batches of 128. The plain loops are what one would write by hand:
@@ -9,20 +10,24 @@ momentum, batches of 128. The plain loops are what one would write by hand:
 - `dataloader`: a Dataset of arrays, torchvision's transforms image by image, DataLoader workers.
 
 Both end a step with the loss as a number, as a log wants it. Every round trains each of them and
-coursepack for the same number of steps, one after the other, in turns; steps at the start are not
-counted. coursepack's figure is of its own log, with its checks (finite loss, counted samples),
-metrics and checkpoints. Prints one JSON line: images/s, the ratios of rounds, their median and its
-95 % interval.
+coursepack for the same number of steps, one after the other, in turns, each in a process of its
+own; steps at the start are not counted. coursepack's figure is of its own log, with its checks
+(finite loss, counted samples), metrics and checkpoints. With --bf16, for processors that have it,
+each is measured in bf16 besides: the plain loop under autocast, coursepack with `precision: bf16`
+and `teacher_runtime: openvino-bf16`. Prints one JSON line: images/s, the ratios of rounds, their
+median and its 95 % interval.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -97,7 +102,9 @@ def dataloader(images: np.ndarray, teacher: Teacher, *, workers: int) -> Iterato
         yield from loader
 
 
-def plain_loop(batches: Iterator[Tensor], teacher: nn.Module, *, steps: int) -> float:
+def plain_loop(
+    batches: Iterator[Tensor], teacher: nn.Module, *, steps: int, bf16: bool = False
+) -> float:
     """Images/s of the steps after the first ones."""
     student = build_model("he/resnet8", num_classes=10).train()
     optimizer = torch.optim.SGD(
@@ -109,9 +116,12 @@ def plain_loop(batches: Iterator[Tensor], teacher: nn.Module, *, steps: int) -> 
             begin = perf_counter()
         if step == WARM_UP + steps:
             break
-        with torch.no_grad():
-            targets = F.log_softmax(teacher(images) / TEMPERATURE, dim=1)
-        logits = F.log_softmax(student(images) / TEMPERATURE, dim=1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            with torch.no_grad():
+                answers = teacher(images)
+            output = student(images)
+        targets = F.log_softmax(answers.float() / TEMPERATURE, dim=1)
+        logits = F.log_softmax(output.float() / TEMPERATURE, dim=1)
         loss = F.kl_div(logits, targets, reduction="batchmean", log_target=True) * TEMPERATURE**2
         optimizer.zero_grad()
         loss.backward()
@@ -120,7 +130,9 @@ def plain_loop(batches: Iterator[Tensor], teacher: nn.Module, *, steps: int) -> 
     return steps * BATCH / (perf_counter() - begin)
 
 
-def ours(pool: Path, weights: Path, out: Path, *, steps: int, threads: int) -> float:
+def ours(
+    pool: Path, weights: Path, out: Path, *, steps: int, threads: int, bf16: bool = False
+) -> float:
     """Images/s that the log of a run tells, of the steps after the first ones."""
     shutil.rmtree(out, ignore_errors=True)
     distill(
@@ -132,6 +144,7 @@ def ours(pool: Path, weights: Path, out: Path, *, steps: int, threads: int) -> f
                 "objective": {"kind": "kd", "temperature": TEMPERATURE},
                 "augment": {"crop_padding": 4, "flip": True},
                 "optimizer": {"kind": "sgd", "lr": 0.05, "weight_decay": 5e-4, "nesterov": True},
+                **({"precision": "bf16", "teacher_runtime": "openvino-bf16"} if bf16 else {}),
                 "steps": WARM_UP + steps,
                 "batch_size": BATCH,
                 "log_every": WARM_UP,
@@ -146,6 +159,38 @@ def ours(pool: Path, weights: Path, out: Path, *, steps: int, threads: int) -> f
     return len(rates) / sum(1 / rate for rate in rates)
 
 
+def measure(name: str, options: argparse.Namespace) -> float:
+    """Images/s of one contestant; a name that ends in _bf16 is that contestant in bf16."""
+    kind, bf16 = name.removesuffix("_bf16"), name.endswith("_bf16")
+    threads = usable_cores()
+    torch.set_num_threads(threads)
+    weights = options.data / "weights" / "resnet20_cifar10.npz"
+    if kind == "coursepack":
+        return ours(
+            options.work / "pool",
+            weights,
+            options.work / "out",
+            steps=options.steps,
+            threads=threads,
+            bf16=bf16,
+        )
+    os.environ["COURSEPACK_DATA"] = str(options.data)
+    images = load_cifar("train").images[: options.images]
+    teacher = load_teacher(TeacherSpec(name="he/resnet20", weights=str(weights)))
+    batches = (
+        in_memory(images, teacher)
+        if kind == "in_memory"
+        else dataloader(images, teacher, workers=threads)
+    )
+    return plain_loop(batches, teacher.module, steps=options.steps, bf16=bf16)
+
+
+def in_own_process(name: str, options: argparse.Namespace) -> float:
+    """`measure`, where nothing that another contestant set is left."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, name, options).result()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -153,51 +198,40 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--bf16", action="store_true")
     options = parser.parse_args()
     os.environ["COURSEPACK_DATA"] = str(options.data)
-    threads = usable_cores()
-    torch.set_num_threads(threads)
     found = load_cifar("train")
-    images = found.images[: options.images]
-    pool = options.work / "pool"
-    write_cifar(pool, found.take(np.arange(options.images)), prefix="train")
-    weights = options.data / "weights" / "resnet20_cifar10.npz"
-    teacher = load_teacher(TeacherSpec(name="he/resnet20", weights=str(weights)))
-    plain: dict[str, Callable[[], float]] = {
-        "in_memory": lambda: plain_loop(
-            in_memory(images, teacher), teacher.module, steps=options.steps
-        ),
-        "dataloader": lambda: plain_loop(
-            dataloader(images, teacher, workers=threads), teacher.module, steps=options.steps
-        ),
-    }
-    arms: dict[str, Callable[[], float]] = {
-        **plain,
-        "coursepack": lambda: ours(
-            pool, weights, options.work / "out", steps=options.steps, threads=threads
-        ),
-    }
+    write_cifar(options.work / "pool", found.take(np.arange(options.images)), prefix="train")
+    suffixes = ("", "_bf16") if options.bf16 else ("",)
+    plain = [f"{kind}{suffix}" for suffix in suffixes for kind in ("in_memory", "dataloader")]
+    mine = [f"coursepack{suffix}" for suffix in suffixes]
     rates: dict[str, list[float]] = defaultdict(list)
     for number in range(options.rounds):
-        for name in arms if number % 2 else reversed(arms):
-            rates[name].append(arms[name]())
-    ratio_of = {}
-    for name in plain:
-        ratios = [a / b for a, b in zip(rates["coursepack"], rates[name], strict=True)]
-        low, high = median_interval(ratios)
-        ratio_of[name] = {
-            "ratio": round(float(np.median(ratios)), 3),
-            "interval": [round(low, 3), round(high, 3)],
-            "pairs": [round(ratio, 3) for ratio in ratios],
-        }
+        for name in (plain + mine)[:: 1 if number % 2 else -1]:
+            rates[name].append(in_own_process(name, options))
     line = {
         "benchmark": "train_speed", "teacher": "he/resnet20", "student": "he/resnet8",
-        "batch": BATCH, "steps": options.steps, "threads": threads,
+        "batch": BATCH, "steps": options.steps, "threads": usable_cores(),
         "images_per_s": {name: round(float(np.median(one)), 1) for name, one in rates.items()},
-        "coursepack_over": ratio_of,
+        **{
+            f"{name}_over": {other: ratio(rates[name], rates[other]) for other in plain}
+            for name in mine
+        },
         "at": now(), "hardware": hardware(), "versions": versions(),
     }  # fmt: skip
     print(json.dumps(line))
+
+
+def ratio(mine: list[float], theirs: list[float]) -> dict[str, object]:
+    """Of the rounds: median, its interval, all."""
+    ratios = [a / b for a, b in zip(mine, theirs, strict=True)]
+    low, high = median_interval(ratios)
+    return {
+        "ratio": round(float(np.median(ratios)), 3),
+        "interval": [round(low, 3), round(high, 3)],
+        "pairs": [round(one, 3) for one in ratios],
+    }
 
 
 if __name__ == "__main__":
