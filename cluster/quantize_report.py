@@ -8,8 +8,9 @@ from typing import Any
 from selector.teachers.agreement import GATE, Agreement
 
 WAYS_OUT = (
-    "--accept writes it all the same; --images N with more of them gives better ranges and a surer "
-    "verdict; --runtime openvino-bf16, on a processor that has bf16, needs no file and keeps more"
+    "--float-layers N keeps more of the first layers in float32; --images N with more of them "
+    "gives better ranges and a surer verdict; --runtime openvino-bf16, on a processor that has "
+    "bf16, needs no file; --accept writes it all the same"
 )
 
 
@@ -42,7 +43,7 @@ class QuantizeReport:
 
     Attributes:
         out, report, config: the int8 file, this report as JSON, and a file for `--config`.
-        teacher, file: name, fingerprint; of the file its bytes too.
+        teacher, file: fingerprints; name and weights; bytes and layers that stayed in float32.
         images: calibration, held_out, skipped, and shards that they are from.
         images_per_s: of the original, eager in float32, by one thread.
         ways: the int8 file by each runtime that is installed.

@@ -47,6 +47,15 @@ def quantize(
             help="Images to read: half to calibrate, half to compare.",
         ),
     ] = 1024,
+    float_layers: Annotated[
+        int,
+        typer.Option(
+            "--float-layers",
+            metavar="N",
+            min=0,
+            help="First convolutions that stay in float32; more = nearer to the teacher, slower.",
+        ),
+    ] = 1,
     accept: Annotated[
         bool, typer.Option("--accept", help="Write the file even if it fails the gate.")
     ] = False,
@@ -89,6 +98,7 @@ def quantize(
                 spec=chosen.spec(),
                 out=out,
                 images=images,
+                float_layers=float_layers,
                 accept=accept,
                 overwrite=overwrite,
                 on_progress=on_progress,

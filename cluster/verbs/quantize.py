@@ -44,6 +44,7 @@ def quantize(
     spec: ScoreSpec,
     out: str,
     images: int = 1024,
+    float_layers: int = 1,
     accept: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
@@ -58,6 +59,8 @@ def quantize(
         spec: Teacher, limits, preprocessing; its runtime and views do not matter.
         out: The file, ending in .onnx; local or remote.
         images: Of the sample, at least 128.
+        float_layers: Convolutions at the beginning that stay in float32; more = nearer to the
+            teacher, and slower.
         accept: Write it even if it fails the gate.
         overwrite: Replace files that are there.
 
@@ -70,6 +73,8 @@ def quantize(
     beside = [out.removesuffix(_SUFFIX) + suffix for suffix in (".json", ".yaml")]
     refuse_job_folder(out)
     refuse_file(out, suffix=_SUFFIX, beside=beside, overwrite=overwrite)
+    if float_layers < 0:
+        raise UsageError(f"--float-layers is {float_layers}; expected 0 or more")
     if images < LEAST_IMAGES:
         raise UsageError(f"--images is {images}; at least {LEAST_IMAGES} are needed")
     _refuse(why_not_quantized())
@@ -86,14 +91,14 @@ def quantize(
         say=tell,
     )
     pixels, held_out = sample.pixels_NCHW[::2], sample.pixels_NCHW[1::2]
-    batch_size = default_batch_size(teacher.preprocessing, "cpu")
     tell(f"quantizing {teacher.name} on {len(pixels):,} images, comparing on {len(held_out):,}")
-    model = quantize_teacher(teacher, pixels, batch_size=batch_size)
+    model = quantize_teacher(teacher, pixels, float_layers=float_layers)
     used = TeacherSpec(
         name=f"file:{out}",
         class_names=_absolute(spec.teacher.class_names),
         preprocessing=teacher.preprocessing.to_dict(),
     )
+    batch_size = default_batch_size(teacher.preprocessing, "cpu")
     with tempfile.TemporaryDirectory(prefix="coursepack-int8-") as folder, _one_thread():
         path = Path(folder, "int8.onnx")
         path.write_bytes(model)
@@ -108,7 +113,11 @@ def quantize(
             "weights": spec.teacher.weights,
             "fingerprint": teacher.fingerprint,
         },
-        file={"fingerprint": made.fingerprint, "num_bytes": len(model)},
+        file={
+            "fingerprint": made.fingerprint,
+            "num_bytes": len(model),
+            "float_layers": float_layers,
+        },
         images={
             "calibration": len(pixels),
             "held_out": len(held_out),

@@ -1,8 +1,9 @@
 """A teacher's network as an int8 ONNX file: weights and activations of convolutions in 8 bits.
 
 Weights are int8 with a scale for each output channel, activations uint8 with one scale for each
-tensor, which the range that it has on sample images gives. The layer that makes the logits stays in
-float32: it costs little, and a logit in 8 bits would decide the rank of an image.
+tensor, which the range that it has on sample images gives. In float32 stay the layer that makes the
+logits, because it costs little and a logit in 8 bits would decide the rank of an image, and the
+first layers, whose rounding all others inherit.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool")
 """Kinds of nodes; what lies between two of them in 8 bits stays in 8 bits."""
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 
+_BATCH = 32
+"""Images of a pass; ranges are the mean over passes, so that single images do not widen them."""
+
 
 def why_not_quantized(teacher: Teacher | None = None) -> str:
     """Why int8 cannot be made here, or not of this teacher, with the way out; empty if it can."""
@@ -40,20 +44,21 @@ def why_not_quantized(teacher: Teacher | None = None) -> str:
     return ""
 
 
-def quantize_teacher(teacher: Teacher, pixels_NCHW: Tensor, *, batch_size: int) -> bytes:
+def quantize_teacher(teacher: Teacher, pixels_NCHW: Tensor, *, float_layers: int = 1) -> bytes:
     """The int8 model of a teacher, for use as `file:NAME.onnx`.
 
     Args:
         teacher: on the CPU.
         pixels_NCHW: uint8 (N, C, S, S), the images that tell the ranges of activations.
-        batch_size: images of a pass over them.
+        float_layers: convolutions at the beginning that stay in float32; more = nearer to the
+            teacher, and slower.
 
     Returns:
         An ONNX model: normalised floats "images" (N, C, S, S), N free -> "logits" (N, K).
 
     Raises:
         UsageError: the teacher is a model in a file, cannot be exported or has no layer to
-            quantize; a package is missing.
+            quantize beside those that stay in float32; a package is missing.
     """
     reason = why_not_quantized(teacher)
     if reason:
@@ -67,17 +72,20 @@ def quantize_teacher(teacher: Teacher, pixels_NCHW: Tensor, *, batch_size: int) 
         plain.write_bytes(to_float_onnx(teacher))
         try:
             quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
-            kept = _kept_in_float(onnx.load(prepared).graph, name=teacher.name)
+            kept = _kept_in_float(
+                onnx.load(prepared).graph, float_layers=float_layers, name=teacher.name
+            )
             quantize_static(
                 str(prepared),
                 str(made),
-                _Calibration(teacher, pixels_NCHW, batch_size),
+                _Calibration(teacher, pixels_NCHW),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=list(_QUANTIZED),
                 nodes_to_exclude=kept,
+                extra_options={"CalibMovingAverage": True},
             )
         except UsageError:
             raise
@@ -93,8 +101,8 @@ def quantize_teacher(teacher: Teacher, pixels_NCHW: Tensor, *, batch_size: int) 
 class _Calibration:
     """Batches of normalised images, as onnxruntime's quantizer asks for them."""
 
-    def __init__(self, teacher: Teacher, pixels_NCHW: Tensor, batch_size: int) -> None:
-        self._batches = self._read(teacher, pixels_NCHW, batch_size)
+    def __init__(self, teacher: Teacher, pixels_NCHW: Tensor) -> None:
+        self._batches = self._read(teacher, pixels_NCHW)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next batch by the name of the model's input, None after the last."""
@@ -107,35 +115,36 @@ class _Calibration:
         return next(self._batches)
 
     @staticmethod
-    def _read(
-        teacher: Teacher, pixels_NCHW: Tensor, batch_size: int
-    ) -> Iterator[dict[str, np.ndarray]]:
-        for batch in pixels_NCHW.split(batch_size):
+    def _read(teacher: Teacher, pixels_NCHW: Tensor) -> Iterator[dict[str, np.ndarray]]:
+        for batch in pixels_NCHW.split(_BATCH):
             yield {"images": teacher.preprocessing.normalize(batch).contiguous().numpy()}
 
 
-def _kept_in_float(graph: Any, *, name: str) -> list[str]:
-    """Names of nodes that stay in float: what makes the logits, products of two activations."""
+def _kept_in_float(graph: Any, *, float_layers: int, name: str) -> list[str]:
+    """Names of the nodes that stay in float: first and last layers, products of activations."""
     constants = {one.name for one in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type in _QUANTIZED]  # each after its inputs
     weighted = [
-        node
-        for node in graph.node
+        place
+        for place, node in enumerate(nodes)
         if node.op_type in _WEIGHTED and any(one in constants for one in node.input)
     ]
-    last = _last_weighted(graph, {node.output[0] for node in weighted})
-    kept = [node.name for node in weighted if node.output[0] in last]
-    if len(kept) == len(weighted):
+    last = _last_weighted(graph, {nodes[place].output[0] for place in weighted})
+    between = [place for place in weighted if nodes[place].output[0] not in last]
+    if len(between) <= float_layers:
         raise UsageError(
-            f"{name} has no convolution or matrix beside its classifier: there is nothing to "
-            "quantize; score with --runtime openvino"
+            f"{name} has {len(between)} layers beside its classifier, and the first {float_layers} "
+            "stay in float32: there is nothing to quantize; keep fewer, or score with --runtime "
+            "openvino"
         )
-    of_weights = {node.output[0] for node in weighted}
-    products = [
+    begin = between[float_layers]
+    return [
         node.name
-        for node in graph.node
-        if node.op_type in _WEIGHTED and node.output[0] not in of_weights
+        for place, node in enumerate(nodes)
+        if place < begin
+        or node.output[0] in last
+        or (node.op_type in _WEIGHTED and place not in weighted)
     ]
-    return [*kept, *products]
 
 
 def _last_weighted(graph: Any, weighted: set[str]) -> set[str]:

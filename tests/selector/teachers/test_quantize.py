@@ -33,7 +33,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
 
 @pytest.fixture(scope="module")
 def model(teacher: Teacher) -> bytes:
-    return quantize_teacher(teacher, images(64), batch_size=16)
+    return quantize_teacher(teacher, images(64))
 
 
 def test_weights_are_int8_by_channel_and_the_classifier_is_float(model: bytes) -> None:
@@ -46,8 +46,9 @@ def test_weights_are_int8_by_channel_and_the_classifier_is_float(model: bytes) -
     constants = {one.name: one for one in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    assert convolutions
-    for node in convolutions:
+    assert constants[convolutions[0].input[1]].data_type == onnx.TensorProto.FLOAT
+    assert len(convolutions) > 6
+    for node in convolutions[1:]:
         weight = makers[node.input[1]]
         assert weight.op_type == "DequantizeLinear"
         assert constants[weight.input[0]].data_type == onnx.TensorProto.INT8
@@ -78,8 +79,17 @@ def test_it_answers_nearly_as_the_network_by_every_runtime(
         assert agreement(expected, other).rank > 0.95
 
 
+def test_more_of_the_first_layers_may_stay_in_float(teacher: Teacher) -> None:
+    graph = onnx.load_from_string(quantize_teacher(teacher, images(32), float_layers=4)).graph
+    constants = {one.name for one in graph.initializer}
+    in_float = [node.input[1] in constants for node in graph.node if node.op_type == "Conv"]
+    assert in_float == [True] * 4 + [False] * (len(in_float) - 4)
+    with pytest.raises(UsageError, match="the first 99 stay in float32: there is nothing"):
+        quantize_teacher(teacher, images(32), float_layers=99)
+
+
 def test_the_same_images_give_the_same_bytes(teacher: Teacher, model: bytes) -> None:
-    assert quantize_teacher(teacher, images(64), batch_size=16) == model
+    assert quantize_teacher(teacher, images(64)) == model
 
 
 def test_a_file_is_no_network_to_quantize(teacher: Teacher, model: bytes, tmp_path: Path) -> None:
@@ -87,7 +97,7 @@ def test_a_file_is_no_network_to_quantize(teacher: Teacher, model: bytes, tmp_pa
     preprocessing = teacher.preprocessing.to_dict()
     box = load_teacher(TeacherSpec(name=f"file:{tmp_path}/m.onnx", preprocessing=preprocessing))
     with pytest.raises(UsageError, match=r"a model in a file, .* quantize needs the network"):
-        quantize_teacher(box, images(8), batch_size=4)
+        quantize_teacher(box, images(8))
 
 
 def test_a_missing_package_is_named(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +105,7 @@ def test_a_missing_package_is_named(teacher: Teacher, monkeypatch: pytest.Monkey
     told = "quantize needs onnx, onnxscript, onnxruntime: pip install 'coursepack[onnx]'"
     assert why_not_quantized() == told
     with pytest.raises(UsageError, match="quantize needs onnx"):
-        quantize_teacher(teacher, images(8), batch_size=4)
+        quantize_teacher(teacher, images(8))
 
 
 class _Linear(nn.Module):
@@ -118,11 +128,11 @@ class _Branching(nn.Module):
 @pytest.mark.parametrize(
     ("module", "told"),
     [
-        (_Linear(), "odd has no convolution or matrix beside its classifier"),
+        (_Linear(), "odd has 0 layers beside its classifier"),
         (_Branching(), "odd cannot be written as ONNX"),
     ],
 )
 def test_what_cannot_be_quantized_is_told(teacher: Teacher, module: nn.Module, told: str) -> None:
     odd = Teacher("odd", module.eval(), teacher.preprocessing, 10, None, "print")
     with pytest.raises(UsageError, match=told):
-        quantize_teacher(odd, images(8), batch_size=4)
+        quantize_teacher(odd, images(8))
