@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,8 +91,8 @@ class QuantizeReport:
             *figure_lines(self),
             f"report: {self.report}",
             "use it:",
-            f"  coursepack score POOL --config {self.config} --runtime {self.fastest.runtime} "
-            "--out RUN",
+            f"  coursepack score POOL --config {shlex.quote(self.config)} "
+            f"--runtime {self.fastest.runtime} --out RUN",
         ]
 
 

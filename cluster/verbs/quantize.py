@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from selector.teachers.runtime import EagerRuntime, Runtime
 from selector.teachers.spec import RuntimeName, TeacherSpec
 from shards import atomic, storage
 from shards.errors import UsageError
+from shards.limits import DEFAULT_LIMITS
 
 LEAST_IMAGES = 128
 """Half of them are compared: one image in the wrong half takes 3 % off the Jaccard index."""
@@ -131,11 +133,23 @@ def quantize(
     )
     if not report.holds and not accept:
         raise UsageError(refusal(report))
-    config = {"teacher": used.model_dump(mode="json", exclude_none=True, exclude={"allow_code"})}
+    config = _score_config(spec, used)
     atomic.write_bytes(beside[0], json.dumps(report.to_dict(), indent=1).encode() + b"\n")
     atomic.write_bytes(beside[1], yaml.safe_dump(config, sort_keys=False).encode())
     atomic.write_bytes(out, model)  # last: a file that is there has its report
     return report
+
+
+def _score_config(spec: ScoreSpec, teacher: TeacherSpec) -> dict[str, Any]:
+    """What `score --config` needs, to read the images as they were read here."""
+    config: dict[str, Any] = {
+        "teacher": teacher.model_dump(mode="json", exclude_none=True, exclude={"allow_code"})
+    }
+    if spec.image_ext is not None:
+        config["image_ext"] = list(spec.image_ext)
+    if spec.limits != DEFAULT_LIMITS:
+        config["limits"] = asdict(spec.limits)
+    return config
 
 
 def _refuse(reason: str) -> None:
@@ -179,7 +193,7 @@ def _logits(runtime: Runtime, batches: Sequence[Tensor]) -> Tensor:
 
 
 @contextmanager
-def _one_thread() -> Iterator[Any]:
+def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -31,8 +32,10 @@ class Agreement:
             self.rank >= GATE.rank and self.argmax >= GATE.argmax and self.jaccard >= GATE.jaccard
         )
 
-    def to_dict(self) -> dict[str, float]:
-        return {name: round(value, 5) for name, value in asdict(self).items()}
+    def to_dict(self) -> dict[str, float | None]:
+        """The figures, rounded; None for NaN, which JSON does not have."""
+        found = asdict(self)
+        return {n: None if math.isnan(value) else round(value, 5) for n, value in found.items()}
 
 
 GATE = Agreement(rank=0.995, argmax=0.98, jaccard=0.95)

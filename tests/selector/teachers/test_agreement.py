@@ -32,7 +32,9 @@ def test_the_gate_is_reached_by_every_figure_or_not_at_all() -> None:
     assert not Agreement(0.9949, 1, 1).holds
     assert not Agreement(1, 0.979, 1).holds
     assert not Agreement(1, 1, 0.949).holds
-    assert not agreement(torch.zeros(8, 4), torch.zeros(8, 4)).holds, "nothing was ranked"
+    nothing = agreement(torch.zeros(8, 4), torch.zeros(8, 4))
+    assert not nothing.holds, "nothing was ranked"
+    assert nothing.to_dict() == {"rank": None, "argmax": 1.0, "jaccard": 1.0}
 
 
 def test_other_shapes_are_refused() -> None:
