@@ -20,6 +20,7 @@ _VERBS = (
     "duplicates", "compact", "diff",
     "pu_fit", "pu_score", "pu_show", "truth",
     "neighbors_build", "similar", "clusters", "leakage",
+    "quantize",
 )  # fmt: skip
 
 _TOGETHER = {

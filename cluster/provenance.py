@@ -13,7 +13,7 @@ from typing import Any
 
 _PACKAGES = (
     "coursepack", "torch", "torchvision", "timm", "numpy", "pillow", "simplejpeg", "pyarrow",
-    "duckdb", "ray", "onnxruntime", "openvino",
+    "duckdb", "ray", "onnx", "onnxruntime", "openvino",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from cluster.cli import (
     neighbors,
     plan,
     pu,
+    quantize,
     query,
     report,
     runs,
@@ -120,6 +121,7 @@ app.add_typer(neighbors.app, name="neighbors")
 app.add_typer(neighbors.similar_app)
 app.add_typer(clusters.app)
 app.add_typer(leakage.app)
+app.add_typer(quantize.app)
 
 
 def main() -> None:

@@ -29,12 +29,20 @@ class BlackBox(nn.Module):
 
     Attributes:
         input_shape: (N, C, H, W) as the file declares it, None where any size goes.
+        onnx: the model, or the path of one whose weights lie in a second file; None = no ONNX.
     """
 
-    def __init__(self, run: Callable[[Tensor], Any], input_shape: Shape) -> None:
+    def __init__(
+        self,
+        run: Callable[[Tensor], Any],
+        input_shape: Shape,
+        *,
+        onnx: bytes | str | None = None,
+    ) -> None:
         super().__init__()
         self._run = run
         self.input_shape = input_shape
+        self.onnx = onnx
 
     def forward(self, x: Tensor) -> Tensor:
         fixed = self.input_shape[0]
@@ -124,7 +132,8 @@ def _load_onnx(uri: str, device: str) -> BlackBoxFile:
         return torch.from_numpy(outputs[0]) if len(outputs) == 1 else outputs
 
     shape = tuple(side if isinstance(side, int) else None for side in inputs[0].shape)
-    return BlackBoxFile(BlackBox(run, _checked(shape, uri)), digest.hexdigest())
+    box = BlackBox(run, _checked(shape, uri), onnx=source)
+    return BlackBoxFile(box, digest.hexdigest())
 
 
 def _load_pt2(uri: str, device: str) -> BlackBoxFile:

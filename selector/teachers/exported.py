@@ -1,24 +1,23 @@
 """Runtimes outside of PyTorch: the network becomes an ONNX graph, pixels in, logits out.
 
-The graph has one batch size, see `FixedBatchRuntime`.
+The graph has one batch size, see `FixedBatchRuntime`. A teacher that is an ONNX file already is
+read by OpenVINO as it is.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-import warnings
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from selector.teachers.black_box import BlackBox
 from selector.teachers.fixed_batch import FixedBatchRuntime, FixedNetwork
 from selector.teachers.load import Teacher
-from selector.teachers.preprocess import Preprocessing
-from selector.teachers.runtime import Answer, inference_network, made_up_pixels
+from selector.teachers.onnx_graph import to_onnx
+from selector.teachers.runtime import Answer, inference_network, normalize_in_cache
 from selector.teachers.stage_features import Stage
 from selector.teachers.taps import Tap
 from shards.errors import UsageError
@@ -46,18 +45,6 @@ def computes_bf16() -> bool:
     import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-class FromPixels(nn.Module):
-    """A network with its normalisation in front: uint8 (N, C, S, S) in."""
-
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
-        super().__init__()
-        self.network = network
-        self._preprocessing = preprocessing
-
-    def forward(self, pixels: Tensor) -> Any:
-        return self.network(self._preprocessing.normalize(pixels))
 
 
 class OnnxRuntime(FixedBatchRuntime):
@@ -126,10 +113,10 @@ class OpenVinoRuntime(FixedBatchRuntime):
     def _make(self, batch_size: int) -> FixedNetwork:
         import openvino
 
-        model, stages = to_onnx(self._teacher, self._taps, batch_size=batch_size)
         core = openvino.Core()
+        graph = self._graph(core, batch_size)
         compiled = core.compile_model(
-            core.read_model(model),
+            graph.model,
             "CPU",
             {
                 "NUM_STREAMS": self._threads.callers,
@@ -144,60 +131,56 @@ class OpenVinoRuntime(FixedBatchRuntime):
             request = getattr(callers, "request", None)
             if request is None:
                 request = callers.request = compiled.create_infer_request()
-            results = request.infer([batch_NCHW.contiguous().numpy()], share_inputs=True)
+            inputs = graph.prepare(batch_NCHW).contiguous().numpy()
+            results = request.infer([inputs], share_inputs=True)
             return _as_answer([results[port] for port in compiled.outputs])
 
-        return FixedNetwork(batch_size, run, stages)
+        return FixedNetwork(graph.batch_size, run, graph.stages)
+
+    def _graph(self, core: Any, batch_size: int) -> _Graph:
+        module = self._teacher.module
+        if isinstance(module, BlackBox):
+            inference_network(self._teacher, self._taps)  # which refuses taps of a file
+            return _of_file(core, self._teacher, module, batch_size)
+        model, stages = to_onnx(self._teacher, self._taps, batch_size=batch_size)
+        return _Graph(core.read_model(model), batch_size, lambda pixels: pixels, stages)
+
+
+class _Graph(NamedTuple):
+    """What OpenVINO compiles.
+
+    Attributes:
+        model: takes batches of exactly `batch_size`.
+        prepare: uint8 images -> its input.
+        stages: of the features; empty where it gives none.
+    """
+
+    model: Any
+    batch_size: int
+    prepare: Callable[[Tensor], Tensor]
+    stages: tuple[Stage, ...] = ()
+
+
+def _of_file(core: Any, teacher: Teacher, box: BlackBox, batch_size: int) -> _Graph:
+    """An ONNX file's own graph, of normalised floats; one with a fixed batch size keeps it."""
+    assert box.onnx is not None
+    batch_size = box.input_shape[0] or batch_size
+    try:
+        model = core.read_model(box.onnx)
+        model.reshape([batch_size, *teacher.preprocessing.input_size])
+    except RuntimeError as error:
+        raise UsageError(
+            f"OpenVINO cannot run {teacher.name} with {batch_size} images at once "
+            f"({str(error).strip().splitlines()[-1]}); leave --runtime at eager"
+        ) from error
+    preprocessing = teacher.preprocessing
+    constants = preprocessing.constants(torch.device("cpu"))
+    return _Graph(
+        model, batch_size, lambda pixels: normalize_in_cache(preprocessing, pixels, constants)
+    )
 
 
 def _as_answer(outputs: Sequence[Any]) -> Answer:
     """Of the arrays that a graph of `to_onnx` gives."""
     logits, *features = map(torch.from_numpy, outputs)
     return Answer(logits, features[0] if features else None)
-
-
-def to_onnx(
-    teacher: Teacher, taps: Sequence[Tap], *, batch_size: int
-) -> tuple[bytes, tuple[Stage, ...]]:
-    """The teacher as an ONNX model of uint8 images (batch_size, C, S, S), and its stages.
-
-    Its outputs are logits (N, K) and, with taps, features (N, D).
-
-    Raises:
-        UsageError: the network cannot be exported; taps as in `inference_network`.
-    """
-    network, stages = inference_network(teacher, taps)
-    pixels = made_up_pixels(teacher, num_images=batch_size)
-    names = ["logits", "features"] if stages else ["logits"]
-    with _quiet(), torch.no_grad():
-        try:
-            program = torch.onnx.export(
-                FromPixels(network, teacher.preprocessing).eval(),
-                (pixels,),
-                dynamo=True,
-                input_names=["images"],
-                output_names=names,
-                verbose=False,
-            )
-            assert program is not None
-            model: bytes = program.model_proto.SerializeToString()
-        except Exception as error:
-            # The exporter fails in many ways on networks that it does not know.
-            raise UsageError(
-                f"{teacher.name} cannot be written as ONNX ({str(error).splitlines()[0]}); score "
-                "with --runtime eager"
-            ) from error
-    return model, stages
-
-
-@contextmanager
-def _quiet() -> Any:
-    """The exporter tells of its own plans and deprecations at length."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

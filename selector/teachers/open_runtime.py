@@ -39,6 +39,7 @@ class RuntimeKind:
         recorded: device type -> the name that stands beside what it computed.
         packages: modules it needs, of the extra `extra`.
         devices: types of device it runs on.
+        of_file: modules it needs for a teacher that is an ONNX file; None = it cannot run one.
         unfit: why this machine's processor cannot run it well, once the packages are there.
     """
 
@@ -47,6 +48,7 @@ class RuntimeKind:
     packages: tuple[str, ...] = ()
     extra: str = ""
     devices: tuple[str, ...] = ("cpu", "cuda")
+    of_file: tuple[str, ...] | None = None
     unfit: Callable[[], str] = str
 
 
@@ -84,6 +86,7 @@ RUNTIMES: dict[RuntimeName, RuntimeKind] = {
         packages=("onnx", "onnxscript", "openvino"),
         extra="openvino",
         devices=("cpu",),
+        of_file=("openvino",),
     ),
     "openvino-bf16": RuntimeKind(
         lambda teacher, taps, batch_size, threads: OpenVinoRuntime(
@@ -93,6 +96,7 @@ RUNTIMES: dict[RuntimeName, RuntimeKind] = {
         packages=("onnx", "onnxscript", "openvino"),
         extra="openvino",
         devices=("cpu",),
+        of_file=("openvino",),
         unfit=_no_bf16,
     ),
 }
@@ -123,7 +127,7 @@ def open_runtime(
 
     Raises:
         UsageError: a package is missing, it cannot run on the teacher's device, or the teacher is a
-            file that brings its own runtime; taps as in `inference_network`.
+            file that it cannot run; taps as in `inference_network`.
     """
     reason = why_not(name, teacher)
     if reason:
@@ -136,9 +140,17 @@ def why_not(name: RuntimeName, teacher: Teacher) -> str:
     kind, device = RUNTIMES[name], torch.device(teacher.device).type
     if device not in kind.devices:
         return f"runtime {name} runs on {kind.devices[0]} alone, not on {device}: use compile"
-    if name != "eager" and isinstance(teacher.module, BlackBox):
-        return f"{teacher.name} brings its own runtime; leave --runtime at eager"
-    missing = [one for one in kind.packages if importlib.util.find_spec(one) is None]
+    packages = kind.packages
+    if isinstance(teacher.module, BlackBox) and name != "eager":
+        if teacher.module.onnx is None:
+            return f"{teacher.name} is a program of its own, no ONNX; leave --runtime at eager"
+        if kind.of_file is None:
+            return (
+                f"{teacher.name} brings its own runtime; leave --runtime at eager, or ask for "
+                "openvino"
+            )
+        packages = kind.of_file
+    missing = [one for one in packages if importlib.util.find_spec(one) is None]
     if missing:
         return f"runtime {name} needs {', '.join(missing)}: pip install 'coursepack[{kind.extra}]'"
     return kind.unfit()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.out_folder import refuse_job_folder, refuse_no_folder
+from cluster.out_folder import refuse_file, refuse_job_folder, refuse_no_folder
 from shards.errors import UsageError
 
 
@@ -25,3 +25,23 @@ def test_a_folder_that_ray_deletes_with_its_job_is_refused() -> None:
     copied = "/tmp/ray/session_1/runtime_resources/working_dir_files/_ray_pkg_1/run"
     with pytest.raises(UsageError, match="deletes after it"):
         refuse_job_folder(copied)
+
+
+def test_a_new_file_passes_and_one_that_is_there_only_if_it_may_be_replaced(tmp_path: Path) -> None:
+    out, beside = str(tmp_path / "new" / "a.onnx"), [str(tmp_path / "a.json")]
+    refuse_file(out, suffix=".onnx", beside=beside, overwrite=False)
+    (tmp_path / "a.json").touch()
+    with pytest.raises(UsageError, match=r"a\.json is there already; .*--overwrite"):
+        refuse_file(out, suffix=".onnx", beside=beside, overwrite=False)
+    refuse_file(out, suffix=".onnx", beside=beside, overwrite=True)
+
+
+def test_what_is_no_place_for_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").mkdir()
+    for out, told in (
+        (str(tmp_path / "a.pt"), r"ends in \.onnx"),
+        (str(tmp_path / "a.onnx"), "is a folder"),
+        ("https://host/a.onnx", "read only"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            refuse_file(out, suffix=".onnx", overwrite=True)

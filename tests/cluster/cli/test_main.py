@@ -34,6 +34,7 @@ def test_every_verb_of_the_design_is_there():
         "duplicates", "compact", "diff",
         "pu fit", "pu score", "pu show", "truth",
         "neighbors build", "similar", "clusters", "leakage",
+        "quantize",
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from selector.scores.noise_value import noise_value
+from selector.teachers.black_box import BlackBox
 from selector.teachers.exported import Threads
 from selector.teachers.fixed_batch import FixedBatchRuntime
 from selector.teachers.load import Teacher, load_teacher
@@ -23,6 +25,7 @@ from selector.teachers.open_runtime import (
     runtime_of,
     why_not,
 )
+from selector.teachers.probe_runtimes import probe_runtimes
 from selector.teachers.runtime import Answer, EagerRuntime
 from selector.teachers.spec import RuntimeName, TeacherSpec
 from selector.teachers.taps import default_taps
@@ -222,7 +225,7 @@ def test_what_cannot_run_is_told_with_the_way_out(
     black_box = load_teacher(
         TeacherSpec(name=f"file:{tmp_path}/model.onnx", preprocessing=preprocessing)
     )
-    with pytest.raises(UsageError, match="brings its own runtime"):
+    with pytest.raises(UsageError, match=r"brings its own runtime; .* ask for openvino"):
         open_runtime("onnxruntime", black_box, batch_size=BATCH)
     assert why_not("eager", black_box) == ""
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -233,6 +236,74 @@ def test_what_cannot_run_is_told_with_the_way_out(
     )  # fmt: skip
     with pytest.raises(UsageError, match="odd cannot be written as ONNX"):
         to_onnx(branching, (), batch_size=2)
+
+
+def file_teacher(path: Path, model: bytes) -> Teacher:
+    path.write_bytes(model)
+    return load_teacher(TeacherSpec(name=f"file:{path}", preprocessing={"preset": "he/resnet8"}))
+
+
+@pytest.mark.parametrize("batch", ["any", "fixed"])
+def test_openvino_runs_an_onnx_file_as_its_own_runtime_does(
+    teacher: Teacher, tmp_path: Path, batch: str
+) -> None:
+    packages("openvino")
+    pytest.importorskip("onnxruntime")
+    from selector.teachers.onnx_graph import to_float_onnx
+
+    model = to_float_onnx(teacher) if batch == "any" else _float_model(teacher)
+    box = file_teacher(tmp_path / "m.onnx", model)
+    assert box.module.input_shape[0] == (None if batch == "any" else 2)
+    runtime = open_runtime("openvino", box, batch_size=8)
+    found = runtime(images(21))
+    assert found.shape == (21, 10)
+    assert torch.allclose(found, EagerRuntime(box)(images(21)), rtol=1e-3, atol=1e-3)
+    assert torch.allclose(found, EagerRuntime(teacher)(images(21)), rtol=1e-3, atol=1e-3)
+    last = images(21).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(runtime(last), found), "as the threads hand batches over"
+    described = describe_runtime("openvino", box, taps=(), device="cpu")
+    assert (described.name, described.stages) == (runtime.name, runtime.stages)
+    runtime.fix_batch(3)
+    assert torch.allclose(runtime(images(21)), found, rtol=1e-4, atol=1e-4)
+
+
+def test_openvino_reads_a_file_whose_weights_lie_in_a_second_one(
+    teacher: Teacher, tmp_path: Path
+) -> None:
+    packages("openvino")
+    onnx = pytest.importorskip("onnx")
+    from selector.teachers.onnx_graph import to_float_onnx
+
+    model = onnx.load_from_string(to_float_onnx(teacher))
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="m.onnx.data", size_threshold=512)
+    box = file_teacher(path, path.read_bytes())
+    found = open_runtime("openvino", box, batch_size=BATCH)(images())
+    assert torch.allclose(found, EagerRuntime(teacher)(images()), rtol=1e-3, atol=1e-3)
+
+
+def test_a_file_has_no_taps_by_any_runtime(teacher: Teacher, tmp_path: Path) -> None:
+    packages("openvino")
+    box = file_teacher(tmp_path / "m.onnx", _float_model(teacher))
+    taps = default_taps(teacher.name, teacher.module)
+    for name in ("eager", "openvino"):
+        with pytest.raises(UsageError, match="of a model in a file"):
+            open_runtime(name, box, taps=taps, batch_size=BATCH)
+
+
+def test_auto_probes_a_file_by_what_can_run_it(teacher: Teacher, tmp_path: Path) -> None:
+    packages("openvino")
+    box = file_teacher(tmp_path / "m.onnx", _float_model(teacher))
+    found = probe_runtimes(box, device="cpu", batch_size=2, seconds=0.01)
+    assert {"eager", "openvino"} <= found.images_per_s.keys()
+    assert "brings its own runtime" in found.left_out["onnxruntime"]
+
+
+def test_a_program_stays_eager(teacher: Teacher) -> None:
+    box = replace(teacher, name="file:m.pt2", module=BlackBox(teacher.module, (None,) * 4))
+    for name in ("onnxruntime", "openvino", "compile"):
+        with pytest.raises(UsageError, match=r"a program .* no ONNX; leave --runtime"):
+            open_runtime(name, box, batch_size=BATCH)
 
 
 class _Odd(torch.nn.Module):
