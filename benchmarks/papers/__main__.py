@@ -27,7 +27,7 @@ from benchmarks.papers.own import own_track
 from benchmarks.papers.run import run_table
 from benchmarks.papers.tables import TABLES
 from benchmarks.papers.track import TRACKS, Track, in_bf16
-from shards.errors import CoursepackError
+from shards.errors import CoursepackError, UsageError
 
 RESULTS = Path(__file__).parents[1] / "results" / "papers.jsonl"
 
@@ -69,6 +69,8 @@ def _track(options: argparse.Namespace) -> Track:
     if options.track in TRACKS:
         track = TRACKS[options.track]
         return in_bf16(track) if options.bf16 else track
+    if options.bf16:
+        raise UsageError("--bf16 is of the tracks tiny and small; a track of one's own says it")
     if options.track == "full":
         names = [field.name for field in fields(FullOptions)]
         return full_track(FullOptions(**{name: getattr(options, name) for name in names}))
