@@ -45,6 +45,7 @@ from cluster.provenance import commit, hardware, now, versions
 from selector.scores.hashes import phash
 from selector.scores.noise_value import noise_value
 from selector.scoring.decode_job import thumbnails
+from selector.teachers.agreement import Agreement
 from selector.teachers.load import Teacher, load_teacher
 from selector.teachers.preprocess import Preprocessing
 from selector.teachers.reduction import MARGIN, SMALL_MARGIN, least_pixels, margin_for
@@ -173,7 +174,8 @@ def agreement(
 
 def holds(figures: dict[str, float]) -> bool:
     """The gate."""
-    return figures["spearman"] >= 0.995 and figures["argmax"] >= 0.98 and figures["jaccard"] >= 0.95
+    found = Agreement(figures["spearman"], figures["argmax"], figures["jaccard"])
+    return found.holds
 
 
 def judge(one: FastSet, answers: Answers, half: int, margin: float) -> dict[str, Any]:

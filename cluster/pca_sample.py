@@ -17,6 +17,7 @@ from cluster.dispatch import Finished, Quarantined
 from cluster.execution import Plan, run_tasks, worker_pool
 from cluster.runs import Run
 from cluster.score_stage import ScoreStage
+from cluster.spread_images import evenly_spread
 from selector.scoring.features import KIND, FeaturePlan, basis_uri
 from selector.scoring.pca import Pca, fit_pca, read_pca, write_pca
 from selector.scoring.task import ScoreTask
@@ -73,9 +74,8 @@ def find_pca(
 
 def sample_tasks(entries: Sequence[ShardEntry], folder: str) -> list[ScoreTask]:
     """The beginnings of up to 32 shards, evenly spread, 4,096 images in all."""
-    count = min(SAMPLE_SHARDS, len(entries))
-    chosen = [entries[len(entries) * i // count] for i in range(count)]
-    each = -(-SAMPLE_IMAGES // count)
+    chosen = evenly_spread(entries, SAMPLE_SHARDS)
+    each = -(-SAMPLE_IMAGES // len(chosen))
     return [ScoreTask(shard=entry, stop=each, run=folder) for entry in chosen]
 
 

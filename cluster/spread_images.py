@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from shards import storage
 from shards.errors import ImageError, ShardError, UsageError
 from shards.limits import DecodeLimits
 from shards.reader import ShardReader, open_shard
+
+T = TypeVar("T")
 
 SHARDS = 32
 _TRIED = 4
@@ -61,8 +64,8 @@ def read_spread(
         StorageError: the pool cannot be read.
     """
     listing = storage.expand(list(pool))
-    count = min(SHARDS, len(listing))
-    chosen = [listing[len(listing) * i // count] for i in range(count)]
+    chosen = evenly_spread(listing, SHARDS)
+    count = len(chosen)
     pixels: list[np.ndarray] = []
     skipped = shards = 0
     for number, info in enumerate(chosen):
@@ -83,6 +86,12 @@ def read_spread(
             f"{count} of {len(listing)} shards; at least {least} are needed: name more shards"
         )
     return SpreadImages(torch.from_numpy(np.stack(pixels)), shards, skipped)
+
+
+def evenly_spread(items: Sequence[T], most: int) -> list[T]:
+    """Up to `most` of the items, evenly spread over them, the first always among them."""
+    count = min(most, len(items))
+    return [items[len(items) * i // count] for i in range(count)]
 
 
 def _read_shard(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -76,6 +77,11 @@ Teacher = Annotated[
 Weights = Annotated[
     str | None,
     typer.Option("--weights", metavar="FILE", help="Weights: .safetensors, .pt, .pth or .npz."),
+]
+
+ClassNames = Annotated[
+    str | None,
+    typer.Option("--class-names", metavar="FILE", help="Names of the classes, one a line."),
 ]
 
 MovedWeights = Annotated[
@@ -163,3 +169,12 @@ def example(*commands: str) -> str:
     """The epilog of a command: runnable lines, one paragraph each, safe from rich markup."""
     lines = "\n\n".join(f"$ {command}" for command in commands)
     return "Example:\n\n" + lines.replace("[", r"\[")
+
+
+def require(given: Mapping[str, Any]) -> None:
+    """A missing option by the name it has here, not by its path in a file nobody wrote."""
+    from shards.errors import UsageError
+
+    missing = [name for name, value in given.items() if not value]
+    if missing:
+        raise UsageError(f"missing: {', '.join(missing)}; give them, or a --config that has them")

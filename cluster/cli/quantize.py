@@ -9,6 +9,7 @@ import typer
 from cluster.cli.options import (
     AllowCode,
     AsJson,
+    ClassNames,
     Debug,
     Decode,
     Overrides,
@@ -17,6 +18,7 @@ from cluster.cli.options import (
     Teacher,
     Weights,
     example,
+    require,
 )
 from cluster.cli.output import command
 
@@ -34,10 +36,7 @@ def quantize(
     pool: PoolOrConfig = None,
     teacher: Teacher = None,
     weights: Weights = None,
-    class_names: Annotated[
-        str | None,
-        typer.Option("--class-names", metavar="FILE", help="Names of the classes, one a line."),
-    ] = None,
+    class_names: ClassNames = None,
     images: Annotated[
         int,
         typer.Option(
@@ -79,7 +78,7 @@ def quantize(
         from cluster.score_config import ScoreConfig
 
         if config is None and not assignments:
-            _require({"POOL": pool, "--teacher": teacher})
+            require({"POOL": pool, "--teacher": teacher})
         given: dict[str, Any] = {
             "pool": pool or None,
             "out": "",  # of a run, which there is none of
@@ -104,11 +103,3 @@ def quantize(
                 on_progress=on_progress,
             )
         output.finish(report.to_dict(), text=report.lines())
-
-
-def _require(given: dict[str, Any]) -> None:
-    from shards.errors import UsageError
-
-    missing = [name for name, value in given.items() if not value]
-    if missing:
-        raise UsageError(f"missing: {', '.join(missing)}; give them, or a --config that has them")

@@ -12,6 +12,7 @@ from cluster.cli.options import (
     AllowCode,
     AsJson,
     BatchSize,
+    ClassNames,
     Debug,
     Decode,
     Device,
@@ -25,6 +26,7 @@ from cluster.cli.options import (
     Weights,
     WorkerThreads,
     example,
+    require,
 )
 from cluster.cli.output import command
 
@@ -46,10 +48,7 @@ def score(
     ] = None,
     teacher: Teacher = None,
     weights: Weights = None,
-    class_names: Annotated[
-        str | None,
-        typer.Option("--class-names", metavar="FILE", help="Names of the classes, one a line."),
-    ] = None,
+    class_names: ClassNames = None,
     image_ext: Annotated[
         str | None,
         typer.Option(
@@ -112,7 +111,7 @@ def score(
         from shards import storage
 
         if config is None and not assignments:
-            _require({"POOL": pool, "--out": out, "--teacher": teacher})
+            require({"POOL": pool, "--out": out, "--teacher": teacher})
         if taps and not features and config is None:
             _refuse_taps_alone()
         given: dict[str, Any] = {
@@ -198,12 +197,3 @@ def _features_line(features: dict[str, Any]) -> str:
         f"features {features['name'] or features['id']}: {features['dim']} numbers an image"
         f"{share}, {features['parts']:,} parts"
     )
-
-
-def _require(given: dict[str, Any]) -> None:
-    """A missing option by the name it has here, not by its path in a file nobody wrote."""
-    from shards.errors import UsageError
-
-    missing = [name for name, value in given.items() if not value]
-    if missing:
-        raise UsageError(f"missing: {', '.join(missing)}; give them, or a --config that has them")
