@@ -36,7 +36,6 @@ def give_memory_back() -> None:
 
     Every part has threads of its own to read and to write, and glibc keeps what a thread freed for
     the next one that gets its arena: over many parts a worker would hold that once for each arena.
-    Called once a part.
     """
     trim: Callable[[int], int] | None = getattr(_libc(), "malloc_trim", None)
     if trim is not None:

@@ -27,7 +27,7 @@ def take_features(rows: RowBatch, reply: Reply, counters: defaultdict[str, float
 def count_rows(rows: RowBatch, counters: defaultdict[str, float]) -> None:
     """Images of a batch, their bytes, and what became of them."""
     counters["images"] += len(rows)
-    counters["bytes"] += sum(size for size in rows.num_bytes if size is not None)
+    counters["bytes"] += sum(filter(None, rows.num_bytes))
     for status, count in Counter(rows.status).items():
         counters[f"status_{status}"] += count
         if status != "ok":

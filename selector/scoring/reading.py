@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
 from selector.scoring.ring import Ring, Slot
@@ -43,31 +45,33 @@ def read_shard(
     """
     try:
         with open_shard(task.shard.uri) as shard:
-            slot: Slot[DecodeTimes] | None = None
-            job: list[tuple[int, Sample]] = []
-            for sample in shard.samples(task.start, task.stop, at=task.at):
-                if slot is None:
-                    slot = ring.take()
-                    if slot is None:
-                        return
-                job.append((len(slot.rows), sample))
-                slot.rows.add(sample.entry)
-                if len(job) == JOB_ROWS or slot.is_full:
-                    slot.jobs.append(
-                        workers.submit(Urgency.DECODE, run_decode_job, slot, job, options)
-                    )
-                    job = []
+            samples = shard.samples(task.start, task.stop, at=task.at)
+            while (slot := ring.take()) is not None:
+                _fill(slot, samples, workers, options)
                 if slot.is_full:
                     out.put(slot)
-                    slot = None
-            if slot is not None:
-                if job:
-                    slot.jobs.append(
-                        workers.submit(Urgency.DECODE, run_decode_job, slot, job, options)
-                    )
-                slot.pad()
-                out.put(slot)
-            out.put(EndOfShard(tuple(shard.problems)))
+                    continue
+                if len(slot.rows):
+                    slot.pad()
+                    out.put(slot)
+                else:
+                    ring.give_back(slot)
+                out.put(EndOfShard(tuple(shard.problems)))
+                return
     except BaseException as error:
         # Nothing may die unseen in a thread: the one who waits for batches raises it.
         out.put(error)
+
+
+def _fill(
+    slot: Slot[DecodeTimes], samples: Iterator[Sample], workers: Workers, options: DecodeOptions
+) -> None:
+    """Samples into a slot until it is full or they end; decoding begins job by job."""
+    while not slot.is_full:
+        first = len(slot.rows)
+        job = list(islice(samples, min(JOB_ROWS, slot.size - first)))
+        if not job:
+            return
+        slot.rows.extend([sample.entry for sample in job])
+        work = list(enumerate(job, first))
+        slot.jobs.append(workers.submit(Urgency.DECODE, run_decode_job, slot, work, options))

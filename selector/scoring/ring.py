@@ -64,8 +64,13 @@ class Slot(Generic[T]):
         self.pixels_KNHWC[:, rows] = 0
 
     @property
+    def size(self) -> int:
+        """Rows that there is room for."""
+        return self.pixels_KNHWC.shape[1]
+
+    @property
     def is_full(self) -> bool:
-        return len(self.rows) == len(self.pixels_NHWC)
+        return len(self.rows) == self.size
 
 
 def make_slot(

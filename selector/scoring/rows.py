@@ -52,18 +52,20 @@ class RowBatch:
         return len(self.entries)
 
     def add(self, entry: SampleEntry) -> None:
-        """Append a row of which nothing but its entry is known; it counts as ok until it fails."""
-        self.entries.append(entry)
-        self.status.append("ok")
-        for column in (
-            self.error,
-            self.width,
-            self.height,
-            self.num_bytes,
-            self.content_hash,
-            self.phash,
-        ):
-            column.append(None)
+        """Append one row, as `extend` does."""
+        self.extend([entry])
+
+    def extend(self, entries: Sequence[SampleEntry]) -> None:
+        """Append rows of which nothing but the entry is known; each is ok until it fails."""
+        self.entries += entries
+        self.status += ["ok"] * len(entries)
+        nothing = [None] * len(entries)
+        self.error += nothing
+        self.width += nothing
+        self.height += nothing
+        self.num_bytes += nothing
+        self.content_hash += nothing
+        self.phash += nothing
 
     def fail(self, row: int, status: ImageStatus, error: str) -> None:
         """Say why a row has no scores."""
@@ -71,7 +73,7 @@ class RowBatch:
         self.error[row] = error
 
     def set_scores(self, scores: LogitScores | None) -> None:
-        """Take the scores of a batch, of which the first len(self) rows count.
+        """Take the scores of a batch, on the host, of which the first len(self) rows count.
 
         None: no image of the batch has pixels. A row whose logits are not finite fails here: the
         teacher broke down on it.
@@ -83,10 +85,13 @@ class RowBatch:
             }
             return
         self.scores = {
-            name: values[: len(self)].cpu().numpy() for name, values in scores._asdict().items()
+            name: values.numpy()[: len(self)]
+            for name, values in zip(LogitScores._fields, scores, strict=True)
         }
-        broken = ~np.isfinite(self.scores["noise_value"])
-        for row in np.flatnonzero(broken):
+        sound = np.isfinite(self.scores["noise_value"])
+        if sound.all():
+            return
+        for row in np.flatnonzero(~sound):
             if self.status[row] == "ok":
                 self.fail(int(row), "crashed", "the teacher's logits are NaN or infinite")
 

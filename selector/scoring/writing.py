@@ -147,6 +147,7 @@ class PartWriter:
 
     def _write(self) -> None:
         waiting: list[RowBatch] = []
+        num_waiting = 0
         with ExitStack() as stack:
             appends = [
                 (stack.enter_context(open_part(file.uri, file.schema)), file.make)
@@ -159,10 +160,11 @@ class PartWriter:
                 if rows is not None:
                     self._check_order(rows)
                     waiting.append(rows)
-                if waiting and (rows is None or sum(map(len, waiting)) >= self._rows_per_table):
+                    num_waiting += len(rows)
+                if waiting and (rows is None or num_waiting >= self._rows_per_table):
                     for append, make in appends:
                         append(make(waiting))
-                    waiting = []
+                    waiting, num_waiting = [], 0
                 if rows is None:
                     if self._abandoned:
                         raise _Abandoned
