@@ -1,12 +1,15 @@
 """coursepack against its peers: same pool, teacher, outputs and cores, in turns in one run.
 
     python -m benchmarks.peers --data $COURSEPACK_DATA --work DIR [--rounds 5] [--cases small ...]
+        [--runtime openvino]
 
 Cases: `resnet18` and `stub` on full-size ImageNet JPEGs (110 KB; the sample is repeated under new
 keys), `small` (64 x 64 JPEGs to 32 x 32, a network of LeNet's size). Contestants, each in a process
 of its own: coursepack; webdataset + DataLoader; ImageFolder + DataLoader, on files that were
 unpacked beforehand; Ray Data. All compute the noise value of every image with torchvision's stock
-transform, in float32, and write Parquet; the rows of all are compared with coursepack's.
+transform, in float32, and write Parquet; the rows of all are compared with coursepack's. The peers
+run the network as eager PyTorch, as their own examples do, and so does coursepack unless --runtime
+names another one.
 
 Every contestant scores a small pool (a quarter) and a large one: what both take is start-up, and
 the rate without it is that of the images that the large one has more. Prints one JSON line a case:
@@ -168,6 +171,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--runtime", default="eager", help="of coursepack")
     parser.add_argument("--images", type=int, help="of the large pool; 480, 2,400 or 12,000")
     options = parser.parse_args()
     for case in options.cases:
@@ -188,12 +192,14 @@ def main() -> None:
             jobs.append(
                 Job(
                     shards=shards, folder=str(place / "files"), teacher=teacher, weights=weights,
-                    side=side, cores=usable_cores(), batch_size=batch_size, out=str(place / "out"),
+                    side=side, cores=usable_cores(), batch_size=batch_size,
+                    runtime=options.runtime, out=str(place / "out"),
                 )
             )  # fmt: skip
         found = measure(*jobs, sizes=sizes, rounds=options.rounds, peers=options.peers)
         line = {
             "benchmark": "peers", "case": case, "teacher": teacher, "rounds": options.rounds,
+            "runtime": options.runtime,
             "cores": usable_cores(), **found,
             "at": now(), "hardware": hardware(), "versions": versions(),
         }  # fmt: skip

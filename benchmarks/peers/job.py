@@ -36,6 +36,7 @@ class Job:
         side: of the teacher's input; 224 is reached through 256, as published.
         cores: that a contestant may use.
         batch_size: of the peers; coursepack chooses its own.
+        runtime: of coursepack; the peers run eager PyTorch.
     """
 
     shards: list[str]
@@ -45,6 +46,7 @@ class Job:
     side: int
     cores: int
     batch_size: int
+    runtime: str
     out: str
 
     @classmethod

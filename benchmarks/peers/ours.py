@@ -1,4 +1,4 @@
-"""The command `coursepack score`, with every choice left to it but the device."""
+"""The command `coursepack score`, with every choice left to it but the device and the runtime."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def score_config(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "pool": job["shards"],
         "out": job["out"],
+        "runtime": job["runtime"],
         "teacher": {
             "name": made.get(job["teacher"], job["teacher"]),
             "weights": job["weights"],
