@@ -1,7 +1,7 @@
 """Distilling with coursepack against a plain PyTorch loop of the same recipe, in pairs.
 
     python -m benchmarks.train_speed --data $COURSEPACK_DATA --work DIR [--steps 60] [--rounds 7]
-        [--bf16]
+        [--contestants in_memory_bf16 coursepack_bf16 coursepack_bf16_compile]
 
 CIFAR-10 images, he/resnet20 teaches he/resnet8, KD at T = 4, crop and flip, SGD with Nesterov
 momentum, batches of 128. The plain loops are what one would write by hand:
@@ -12,10 +12,10 @@ momentum, batches of 128. The plain loops are what one would write by hand:
 Both end a step with the loss as a number, as a log wants it. Every round trains each of them and
 coursepack for the same number of steps, one after the other, in turns, each in a process of its
 own; steps at the start are not counted. coursepack's figure is of its own log, with its checks
-(finite loss, counted samples), metrics and checkpoints. With --bf16, for processors that have it,
-each is measured in bf16 besides: the plain loop under autocast, coursepack with `precision: bf16`
-and `teacher_runtime: openvino-bf16`. Prints one JSON line: images/s, the ratios of rounds, their
-median and its 95 % interval.
+(finite loss, counted samples), metrics and checkpoints. A contestant that ends in _bf16 computes in
+it, for processors that have it: a plain loop under autocast, coursepack with `precision: bf16` and
+`teacher_runtime: openvino-bf16`. coursepack with _compile at the end runs with `compile: true`.
+Prints one JSON line: images/s, the ratios of rounds, their median and its 95 % interval.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def plain_loop(
 
 
 def ours(
-    pool: Path, weights: Path, out: Path, *, steps: int, threads: int, bf16: bool = False
+    pool: Path, weights: Path, out: Path, *, steps: int, threads: int, bf16: bool, compiled: bool
 ) -> float:
     """Images/s that the log of a run tells, of the steps after the first ones."""
     shutil.rmtree(out, ignore_errors=True)
@@ -145,6 +145,7 @@ def ours(
                 "augment": {"crop_padding": 4, "flip": True},
                 "optimizer": {"kind": "sgd", "lr": 0.05, "weight_decay": 5e-4, "nesterov": True},
                 **({"precision": "bf16", "teacher_runtime": "openvino-bf16"} if bf16 else {}),
+                "compile": compiled,
                 "steps": WARM_UP + steps,
                 "batch_size": BATCH,
                 "log_every": WARM_UP,
@@ -160,8 +161,9 @@ def ours(
 
 
 def measure(name: str, options: argparse.Namespace) -> float:
-    """Images/s of one contestant; a name that ends in _bf16 is that contestant in bf16."""
-    kind, bf16 = name.removesuffix("_bf16"), name.endswith("_bf16")
+    """Images/s of one contestant."""
+    compiled, name = name.endswith("_compile"), name.removesuffix("_compile")
+    bf16, kind = name.endswith("_bf16"), name.removesuffix("_bf16")
     threads = usable_cores()
     torch.set_num_threads(threads)
     weights = options.data / "weights" / "resnet20_cifar10.npz"
@@ -173,7 +175,10 @@ def measure(name: str, options: argparse.Namespace) -> float:
             steps=options.steps,
             threads=threads,
             bf16=bf16,
+            compiled=compiled,
         )
+    if kind not in ("in_memory", "dataloader") or compiled:
+        raise SystemExit(f"no contestant {name}{'_compile' * compiled}")
     os.environ["COURSEPACK_DATA"] = str(options.data)
     images = load_cifar("train").images[: options.images]
     teacher = load_teacher(TeacherSpec(name="he/resnet20", weights=str(weights)))
@@ -198,24 +203,28 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument(
+        "--contestants", nargs="+", default=["in_memory", "dataloader", "coursepack"]
+    )
     options = parser.parse_args()
     os.environ["COURSEPACK_DATA"] = str(options.data)
     found = load_cifar("train")
     write_cifar(options.work / "pool", found.take(np.arange(options.images)), prefix="train")
-    suffixes = ("", "_bf16") if options.bf16 else ("",)
-    plain = [f"{kind}{suffix}" for suffix in suffixes for kind in ("in_memory", "dataloader")]
-    mine = [f"coursepack{suffix}" for suffix in suffixes]
+    mine = [name for name in options.contestants if name.startswith("coursepack")]
     rates: dict[str, list[float]] = defaultdict(list)
     for number in range(options.rounds):
-        for name in (plain + mine)[:: 1 if number % 2 else -1]:
+        for name in options.contestants[:: 1 if number % 2 else -1]:
             rates[name].append(in_own_process(name, options))
     line = {
         "benchmark": "train_speed", "teacher": "he/resnet20", "student": "he/resnet8",
         "batch": BATCH, "steps": options.steps, "threads": usable_cores(),
         "images_per_s": {name: round(float(np.median(one)), 1) for name, one in rates.items()},
         **{
-            f"{name}_over": {other: ratio(rates[name], rates[other]) for other in plain}
+            f"{name}_over": {
+                other: ratio(rates[name], rates[other])
+                for other in options.contestants
+                if other != name
+            }
             for name in mine
         },
         "at": now(), "hardware": hardware(), "versions": versions(),

@@ -48,7 +48,6 @@ class QuantizeReport:
         images: calibration, held_out, skipped, and shards that they are from.
         images_per_s: of the original, eager in float32, by one thread.
         ways: the int8 file by each runtime that is installed.
-        accepted: written although the gate does not hold.
         stamp: time, hardware, versions, commit.
     """
 
@@ -60,13 +59,17 @@ class QuantizeReport:
     images: dict[str, int]
     images_per_s: float
     ways: tuple[Way, ...]
-    accepted: bool
     stamp: dict[str, Any]
 
     @property
     def holds(self) -> bool:
         """Whether every way that the file can be run here agrees with the original."""
         return all(way.agreement.holds for way in self.ways)
+
+    @property
+    def accepted(self) -> bool:
+        """Written although the gate does not hold."""
+        return not self.holds
 
     @property
     def fastest(self) -> Way:
@@ -76,6 +79,7 @@ class QuantizeReport:
         return {
             **{name: value for name, value in self.__dict__.items() if name != "ways"},
             "images_per_s": round(self.images_per_s, 1),
+            "accepted": self.accepted,
             "int8": [way.to_dict() for way in self.ways],
             "gate": asdict(GATE),
             "holds": self.holds,

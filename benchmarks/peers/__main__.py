@@ -1,15 +1,15 @@
 """coursepack against its peers: same pool, teacher, outputs and cores, in turns in one run.
 
     python -m benchmarks.peers --data $COURSEPACK_DATA --work DIR [--rounds 5] [--cases small ...]
-        [--runtime openvino]
+        [--runtimes eager openvino]
 
 Cases: `resnet18` and `stub` on full-size ImageNet JPEGs (110 KB; the sample is repeated under new
 keys), `small` (64 x 64 JPEGs to 32 x 32, a network of LeNet's size). Contestants, each in a process
 of its own: coursepack; webdataset + DataLoader; ImageFolder + DataLoader, on files that were
 unpacked beforehand; Ray Data. All compute the noise value of every image with torchvision's stock
 transform, in float32, and write Parquet; the rows of all are compared with coursepack's. The peers
-run the network as eager PyTorch, as their own examples do, and so does coursepack unless --runtime
-names another one.
+run the network as eager PyTorch, as their own examples do, and so does coursepack, unless
+--runtimes names others: each is a contestant.
 
 Every contestant scores a small pool (a quarter) and a large one: what both take is start-up, and
 the rate without it is that of the images that the large one has more. Prints one JSON line a case:
@@ -81,12 +81,19 @@ def _originals(case: str, data: Path) -> Iterator[bytes]:
                     yield bytes(found[1])
 
 
+def is_ours(contestant: str) -> bool:
+    """coursepack, with eager PyTorch or, as `ours_NAME`, with another runtime."""
+    return contestant.partition("_")[0] == OURS
+
+
 def run(contestant: str, job: Job, *, images: int) -> float:
     """Seconds of one contestant, in a process of its own, into an empty folder."""
     shutil.rmtree(job.out, ignore_errors=True)
+    program, _, runtime = contestant.partition("_") if is_ours(contestant) else (contestant, "", "")
+    job = replace(job, runtime=runtime or "eager")
     begin = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.peers.{contestant}", job.to_json()],
+        [sys.executable, "-m", f"benchmarks.peers.{program}", job.to_json()],
         capture_output=True, text=True, env={**os.environ, "RAY_DATA_DISABLE_PROGRESS_BARS": "1"},
     )  # fmt: skip
     seconds = time.perf_counter() - begin
@@ -100,7 +107,7 @@ def run(contestant: str, job: Job, *, images: int) -> float:
 
 def rows_of(contestant: str, out: str) -> Rows:
     """What a contestant wrote."""
-    place = f"{out}/scores" if contestant == OURS else out
+    place = f"{out}/scores" if is_ours(contestant) else out
     table = ds.dataset(place, format="parquet").to_table(
         columns=["key", "pseudo_label", "noise_value"]
     )
@@ -122,13 +129,19 @@ def agreement(
 
 
 def measure(
-    small: Job, large: Job, *, sizes: tuple[int, int], rounds: int, peers: list[str]
+    small: Job,
+    large: Job,
+    *,
+    sizes: tuple[int, int],
+    rounds: int,
+    peers: list[str],
+    ours: list[str],
 ) -> dict[str, object]:
     """All contestants on a small and a large pool: what the small one takes too is start-up."""
     whole: dict[str, list[float]] = defaultdict(list)
     marginal: dict[str, list[float]] = defaultdict(list)
     agree: dict[str, dict[str, float]] = {}
-    contestants = [OURS, *peers]
+    contestants = [*ours, *peers]
     for number in range(rounds):
         for contestant in contestants if number % 2 else reversed(contestants):
             one, other = (
@@ -138,30 +151,37 @@ def measure(
             whole[contestant].append(other)
             marginal[contestant].append(other - one)
         if number == 0:
-            ours = rows_of(OURS, f"{large.out}/{OURS}")
-            for peer in peers:
-                agree[peer] = agreement(ours, rows_of(peer, f"{large.out}/{peer}"))
+            mine = rows_of(ours[0], f"{large.out}/{ours[0]}")
+            for other_one in [*ours[1:], *peers]:
+                theirs = rows_of(other_one, f"{large.out}/{other_one}")
+                agree[other_one] = agreement(mine, theirs)
     return {
         "images": sizes[1],
         "agreement": agree,
-        "with_start_up": summary(whole, sizes[1], peers),
-        "without_start_up": summary(marginal, sizes[1] - sizes[0], peers),
+        "with_start_up": summary(whole, sizes[1], peers, ours),
+        "without_start_up": summary(marginal, sizes[1] - sizes[0], peers, ours),
     }
 
 
-def summary(seconds: dict[str, list[float]], images: int, peers: list[str]) -> dict[str, object]:
+def summary(
+    seconds: dict[str, list[float]], images: int, peers: list[str], ours: list[str]
+) -> dict[str, object]:
     """Images/s of every contestant, and how many times faster than each peer coursepack is."""
-    times_faster = {}
-    for peer in peers:
-        pairs = [theirs / mine for theirs, mine in zip(seconds[peer], seconds[OURS], strict=True)]
-        low, high = median_interval(pairs)
-        times_faster[peer] = {
-            "ratio": round(float(np.median(pairs)), 2),
-            "interval": [round(low, 2), round(high, 2)],
-            "pairs": [round(pair, 2) for pair in pairs],
-        }
+    ratios: dict[str, dict[str, object]] = {}
+    for one in ours:
+        faster = ratios["times_faster" + one.removeprefix(OURS)] = {}
+        for peer in peers:
+            pairs = [
+                theirs / mine for theirs, mine in zip(seconds[peer], seconds[one], strict=True)
+            ]
+            low, high = median_interval(pairs)
+            faster[peer] = {
+                "ratio": round(float(np.median(pairs)), 2),
+                "interval": [round(low, 2), round(high, 2)],
+                "pairs": [round(pair, 2) for pair in pairs],
+            }
     rates = {name: round(images / float(np.median(one)), 1) for name, one in seconds.items()}
-    return {"images_per_s": rates, "times_faster": times_faster}
+    return {"images_per_s": rates, **ratios}
 
 
 def main() -> None:
@@ -171,7 +191,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
-    parser.add_argument("--runtime", default="eager", help="of coursepack")
+    parser.add_argument("--runtimes", nargs="+", default=["eager"], help="of coursepack")
     parser.add_argument("--images", type=int, help="of the large pool; 480, 2,400 or 12,000")
     options = parser.parse_args()
     for case in options.cases:
@@ -193,13 +213,15 @@ def main() -> None:
                 Job(
                     shards=shards, folder=str(place / "files"), teacher=teacher, weights=weights,
                     side=side, cores=usable_cores(), batch_size=batch_size,
-                    runtime=options.runtime, out=str(place / "out"),
+                    runtime="", out=str(place / "out"),
                 )
             )  # fmt: skip
-        found = measure(*jobs, sizes=sizes, rounds=options.rounds, peers=options.peers)
+        found = measure(
+            *jobs, sizes=sizes, rounds=options.rounds, peers=options.peers,
+            ours=[OURS if one == "eager" else f"{OURS}_{one}" for one in options.runtimes],
+        )  # fmt: skip
         line = {
             "benchmark": "peers", "case": case, "teacher": teacher, "rounds": options.rounds,
-            "runtime": options.runtime,
             "cores": usable_cores(), **found,
             "at": now(), "hardware": hardware(), "versions": versions(),
         }  # fmt: skip

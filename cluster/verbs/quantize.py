@@ -128,7 +128,6 @@ def quantize(
         },
         images_per_s=rate,
         ways=ways,
-        accepted=accept and not all(way.agreement.holds for way in ways),
         stamp={"at": now(), "hardware": hardware(), "versions": versions(), "commit": commit()},
     )
     if not report.holds and not accept:
