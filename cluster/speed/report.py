@@ -233,11 +233,12 @@ def make_limits(
 
     Args:
         rates: by the clock.
-        decode_cpu_s, model_cpu_s: processor seconds an image.
+        decode_cpu_s, model_cpu_s: processor seconds an image; 0 = the rate by the clock holds.
         cores: that the threads can use at once.
     """
     limits = dict(rates)
-    limits["decode"] = shared_limit(cores, decode_cpu_s)
+    if all(decode_cpu_s.values):
+        limits["decode"] = shared_limit(cores, decode_cpu_s)
     if not gpu:
         limits["model"] = shared_limit(cores, model_cpu_s)
         limits["compute"] = shared_limit(cores, decode_cpu_s, model_cpu_s)

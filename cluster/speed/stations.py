@@ -88,6 +88,7 @@ class Station:
             self._workload, stage.spec, self._scorer.teacher, self._scorer.forward, plan,
             stage.batch_size, stage.threads,
             None if stage.device == "cpu" else self._scorer.models,
+            self._scorer.decoders if not self._scorer.why_no_lane else None,
         )  # fmt: skip
 
     def run(self, task: PhaseTask) -> TaskResult:

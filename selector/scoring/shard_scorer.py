@@ -73,6 +73,7 @@ class ShardScorer:
 
     Attributes:
         forward: the pass that it runs, and `models` the threads that run it.
+        decoders: the threads that decode, with the lane.
         why_no_lane: empty where there is one.
 
     Raises:
@@ -118,8 +119,8 @@ class ShardScorer:
             lane, self.why_no_lane = open_lane(
                 self.teacher.preprocessing, crops=self._views.crops, device=device
             )
-        self._workers = Workers(threads, name="compute", lane=lane)
-        self.models = self._workers if device == "cpu" else Workers(1, name="model")
+        self.decoders = Workers(threads, name="compute", lane=lane)
+        self.models = self.decoders if device == "cpu" else Workers(1, name="model")
         # A GPU computes the next batch while results of the one before travel back.
         self._in_flight = len(self.models) if device == "cpu" else 2
         self._ring = self._new_ring()
@@ -141,8 +142,8 @@ class ShardScorer:
 
     def close(self) -> None:
         """End the threads; torch computes with as many as before again."""
-        self._workers.close()
-        if self.models is not self._workers:
+        self.decoders.close()
+        if self.models is not self.decoders:
             self.models.close()
         torch.set_num_threads(self._threads_before)
 
@@ -190,7 +191,7 @@ class ShardScorer:
             args=(task,),
             kwargs={
                 "ring": self._ring,
-                "workers": self._workers,
+                "workers": self.decoders,
                 "options": options,
                 "out": batches,
             },
