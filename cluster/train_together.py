@@ -26,6 +26,8 @@ def train_together(
 ) -> DistillResult:
     """Train with `config.workers` processes on a Ray cluster, and wait for the end.
 
+    A training that has ended starts none: its card is read.
+
     Args:
         config: `out` and all shards must be the same files on every node.
         address: of the cluster, as for `connect`; None = a private one on this machine.
@@ -35,6 +37,8 @@ def train_together(
         UsageError: the cluster lacks the GPUs; what the workers find wrong with the configuration.
         CoursepackError: a worker failed; what it said.
     """
+    if (Path(config.out) / trainer.CARD).exists():
+        return _read_result(config)
     ray = connect(address or "local")
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -63,8 +67,12 @@ def train_together(
             ) from failure
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    # Nothing is left to do but to read the card, which one process can.
-    return trainer.distill(config.model_copy(update={"workers": 1}))
+    return _read_result(config)
+
+
+def _read_result(config: DistillConfig) -> DistillResult:
+    """The result of a training that has ended: one process can read its card, with no GPU."""
+    return trainer.distill(config.model_copy(update={"workers": 1, "device": "auto"}))
 
 
 def _train_in_worker(arguments: dict[str, Any]) -> None:

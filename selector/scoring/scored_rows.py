@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from selector.scoring.rows import RowBatch
 from selector.scoring.task import ScoreTask
@@ -88,7 +87,7 @@ def _read(task: ScoreTask) -> pa.Table:
         return read_parquet(uri, cure=cure, columns=columns)
     shard = task.shard.shard_id
     end = row_id(shard + 1, 0) if task.stop is None else row_id(shard, task.stop)
-    wanted = (ds.field("row_id") >= row_id(shard, task.start)) & (ds.field("row_id") < end)
+    wanted = (pc.field("row_id") >= row_id(shard, task.start)) & (pc.field("row_id") < end)
     table = dataset(layout, "scores").to_table(columns=columns, filter=wanted)
     if not len(table):
         raise StorageError(

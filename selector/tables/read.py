@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -17,6 +16,9 @@ from selector.tables.run_files import read_json
 from selector.tables.schema import SCHEMA_VERSION, check_schema
 from shards import object_store, storage
 from shards.errors import StorageError, UsageError
+
+if TYPE_CHECKING:  # it loads pandas: the processes that only write tables need neither
+    import pyarrow.dataset as ds
 
 MAX_CHECKED = 1000
 """Parts whose schema is looked at before a table is read; of more, so many, evenly spread.
@@ -143,6 +145,8 @@ def open_parts(kind: str, parts: Sequence[str]) -> ds.Dataset:
         UsageError: a part whose schema is not known.
         StorageError: a part that is no readable Parquet file.
     """
+    import pyarrow.dataset as ds
+
     places = [open_filesystem(part) for part in parts]
     filesystem = places[0][0]
 

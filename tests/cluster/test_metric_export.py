@@ -61,7 +61,8 @@ from cluster.metric_export import RayMetrics
 from cluster.metric_catalog import samples
 from cluster.progress import Progress, RunFacts
 from cluster.ray_private import start_private
-start_private(ray, num_cpus=1, object_store_memory=80_000_000, log_to_driver=False)
+start_private(ray, num_cpus=1, object_store_memory=80_000_000, log_to_driver=False,
+              _system_config={"metrics_report_interval_ms": 500})  # Ray's own is ten seconds
 publish = RayMetrics("/run")
 for images in (3, 5):
     counters = {"status_ok": images, "bytes": 1, "model_s": 1, "wait_read_s": 1,
@@ -69,11 +70,11 @@ for images in (3, 5):
     facts = RunFacts(2, 1, 1, 1, 1, 1, 1, 1, counters)
     publish(samples(Progress(5, 10), facts))
 url = f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
-for _ in range(120):
+for _ in range(600):
     page = urllib.request.urlopen(url).read().decode()
     if "coursepack_images_total" in page:
         break
-    time.sleep(0.5)
+    time.sleep(0.1)
 print(page)
 """
 

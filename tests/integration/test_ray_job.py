@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -105,25 +106,30 @@ def test_score_stopped_and_submitted_again_then_distill_then_query(
     assert "one stopped" in stopped.stdout, stopped.stderr
     assert markers(run) < SHARDS, "stopped too late to show anything"
 
-    again = submit(cluster, *words)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert f"{SHARDS * IMAGES} rows ({SHARDS * IMAGES} ok)" in again.stdout
-    plain = subprocess.run(
-        [BIN / "ray", "job", "submit", "--", "coursepack", *map(str, words), "--address", "auto"],
-        env=cluster.environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert "nothing to do" in plain.stdout, plain.stdout + plain.stderr
-
     (tmp_path / "configs").mkdir()
     config = tmp_path / "configs" / "distill.yaml"
     config.write_text(yaml.safe_dump(distill_config(workplace, tmp_path / "student")))
-    trained = coursepack(
-        cluster, "submit", "--working-dir", config.parent, "--", "distill", "distill.yaml"
-    )
+    sql = "SELECT count(*) AS n, count(DISTINCT row_id) AS ids FROM scores"
+    with ThreadPoolExecutor() as beside:  # jobs that need nothing of each other: Ray takes its time
+        training = beside.submit(
+            coursepack,
+            cluster, "submit", "--working-dir", config.parent, "--", "distill", "distill.yaml",
+        )  # fmt: skip
+        again = submit(cluster, *words)
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert f"{SHARDS * IMAGES} rows ({SHARDS * IMAGES} ok)" in again.stdout
+        asking = beside.submit(submit, cluster, "query", run, sql, "--format", "csv")
+        plain = subprocess.run(
+            [
+                BIN / "ray", "job", "submit", "--",
+                "coursepack", *map(str, words), "--address", "auto",
+            ],
+            env=cluster.environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert "nothing to do" in plain.stdout, plain.stdout + plain.stderr
+        trained, asked = training.result(), asking.result()
     assert trained.returncode == 0, trained.stdout + trained.stderr
     assert (tmp_path / "student" / "student.safetensors").exists()
-    sql = "SELECT count(*) AS n, count(DISTINCT row_id) AS ids FROM scores"
-    asked = submit(cluster, "query", run, sql, "--format", "csv")
     rows = SHARDS * IMAGES
     assert f"n,ids\n{rows},{rows}\n" in asked.stdout.replace('"', ""), asked.stdout
 
@@ -162,13 +168,20 @@ def test_without_the_token_the_message_says_how_to_give_it(
     cluster: Cluster, workplace: Path, tmp_path: Path
 ) -> None:
     words = score_words(workplace, tmp_path / "run")
-    wrong = coursepack(cluster, "submit", "--", *words, RAY_AUTH_TOKEN="wrong" * 10)
+    with ThreadPoolExecutor() as beside:
+        # Ray tries to join once a second, twenty times unless it is told otherwise.
+        joining = beside.submit(
+            coursepack,
+            cluster, *words, "--address", cluster.address,
+            RAY_AUTH_TOKEN="wrong" * 10, RAY_NUM_REDIS_GET_RETRIES="2",
+        )  # fmt: skip
+        wrong = coursepack(cluster, "submit", "--", *words, RAY_AUTH_TOKEN="wrong" * 10)
+        none = coursepack(cluster, "jobs", "list", RAY_AUTH_TOKEN="", HOME=str(tmp_path))
+        driver = joining.result()
     assert wrong.returncode == 1
     assert "refused the token: the token was taken from RAY_AUTH_TOKEN" in wrong.stderr
-    none = coursepack(cluster, "jobs", "list", RAY_AUTH_TOKEN="", HOME=str(tmp_path))
     assert none.returncode == 1
     assert "no token was found here" in none.stderr
-    driver = coursepack(cluster, *words, "--address", cluster.address, RAY_AUTH_TOKEN="wrong" * 10)
     assert driver.returncode == 1
     assert "RAY_AUTH_TOKEN" in driver.stderr
     for told in (wrong, none, driver):

@@ -1,8 +1,11 @@
-"""Scoring in real processes that are killed, interrupted, doubled: nothing lost or twice."""
+"""Scoring in real processes that are killed, interrupted, doubled: nothing lost or twice.
+
+A driver that is to be disturbed is a process of its own. One that only runs to its end works inside
+the test, and spares the import of torch; its workers are processes all the same.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +17,7 @@ import pytest
 
 from selector.tables.layout import RunLayout
 from selector.tables.read import read
+from tests.support.command import coursepack
 from tests.support.pools import (
     run_command,
     start_command,
@@ -34,8 +38,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("survive")
     write_pool(folder / "pool", shards=SHARDS, images=IMAGES)
     write_teacher(folder / "teacher.safetensors", name="he/resnet56")
-    done = run_command(*score_arguments(folder, folder / "undisturbed"))
-    assert done.returncode == 0, done.stderr
+    done = coursepack(*score_arguments(folder, folder / "undisturbed"))
+    assert done.exit_code == 0, done.errors
     return folder
 
 
@@ -73,17 +77,17 @@ def assert_undisturbed(workplace: Path, run: Path) -> None:
 def test_any_number_of_workers_writes_the_same_bytes(
     workplace: Path, tmp_path: Path, actors: int
 ) -> None:
-    done = run_command(*score_arguments(workplace, tmp_path / "run", actors=actors))
-    assert done.returncode == 0, done.stderr
+    done = coursepack(*score_arguments(workplace, tmp_path / "run", actors=actors))
+    assert done.exit_code == 0, done.errors
     assert_undisturbed(workplace, tmp_path / "run")
 
 
 def test_a_second_call_rewrites_nothing(workplace: Path) -> None:
     run = workplace / "undisturbed"
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.parquet")}
-    done = run_command(*score_arguments(workplace, run))
-    assert done.returncode == 0
-    report = json.loads(done.stdout)
+    done = coursepack(*score_arguments(workplace, run))
+    assert done.exit_code == 0
+    report = done.json
     assert (report["parts_done"], report["parts_kept"]) == (0, SHARDS)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*.parquet")} == before
 
@@ -94,9 +98,9 @@ def test_kill_9_of_the_driver_then_the_same_command(workplace: Path, tmp_path: P
         wait_until(lambda: markers(run) >= 2, driver)
         driver.kill()
     assert markers(run) < SHARDS, "killed too late to show anything"
-    done = run_command(*score_arguments(workplace, run))
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    done = coursepack(*score_arguments(workplace, run))
+    assert done.exit_code == 0, done.errors
+    report = done.json
     assert report["parts_kept"] >= 2
     assert report["parts_done"] + report["parts_kept"] == SHARDS
     assert_undisturbed(workplace, run)
@@ -127,7 +131,7 @@ def test_ctrl_c_leaves_readable_tables_and_the_same_command_continues(
     assert driver.returncode == 130, errors
     assert "same command" in errors
     assert len(read(RunLayout(str(run)), "scores")) >= 2 * IMAGES
-    assert run_command(*score_arguments(workplace, run)).returncode == 0
+    assert coursepack(*score_arguments(workplace, run)).exit_code == 0
     assert_undisturbed(workplace, run)
 
 
@@ -136,11 +140,11 @@ def test_a_second_driver_on_the_same_run_is_turned_away(workplace: Path, tmp_pat
     with start_command(*score_arguments(workplace, run)) as driver:
         wait_until(lambda: markers(run) >= 1, driver)
         os.kill(driver.pid, signal.SIGSTOP)  # alive, but it cannot finish before the second asks
-        second = run_command(*score_arguments(workplace, run))
+        second = coursepack(*score_arguments(workplace, run))
         os.kill(driver.pid, signal.SIGCONT)
         driver.communicate(timeout=120)
-    assert second.returncode == 1
-    assert f"locked by process {driver.pid}" in second.stderr
+    assert second.exit_code == 1
+    assert f"locked by process {driver.pid}" in second.errors
     assert driver.returncode == 0
     assert_undisturbed(workplace, run)
 
@@ -152,15 +156,15 @@ def test_new_shards_join_the_run_and_a_changed_one_is_refused(
     write_pool(pool, shards=2, images=8)
     arguments = score_arguments(workplace, tmp_path / "run")
     arguments[1] = pool
-    assert json.loads(run_command(*arguments).stdout)["rows"] == 16
+    assert coursepack(*arguments).json["rows"] == 16
     write_shard(pool / "shard-000-b.tar", images=8, seed=7)
-    grown = json.loads(run_command(*arguments).stdout)
+    grown = coursepack(*arguments).json
     assert (grown["rows"], grown["parts_done"], grown["parts_kept"]) == (24, 1, 2)
     write_shard(pool / "shard-001.tar", images=9, seed=8)
-    refused = run_command(*arguments)
-    assert refused.returncode == 1
-    assert "changed after they were scored" in refused.stderr
-    assert "shard-001.tar" in refused.stderr
+    refused = coursepack(*arguments)
+    assert refused.exit_code == 1
+    assert "changed after they were scored" in refused.errors
+    assert "shard-001.tar" in refused.errors
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
@@ -175,13 +179,14 @@ def test_a_full_disk_stops_clearly_and_the_run_continues_elsewhere_or_later(
     if mounted.returncode:
         pytest.skip("this machine does not let root mount a tmpfs")
     try:
+        # A process of its own: where not even the lock can be released, its end does it.
         full = run_command(*score_arguments(workplace, small / "run"))
         assert full.returncode == 1, full.stderr
         assert "Free space" in full.stderr
         assert "quarantined" not in full.stderr, "no shard is to blame"
         subprocess.run(["mount", "-o", "remount,size=16m", small], check=True)
-        again = run_command(*score_arguments(workplace, small / "run"))
-        assert again.returncode == 0, again.stderr
+        again = coursepack(*score_arguments(workplace, small / "run"))
+        assert again.exit_code == 0, again.errors
         assert_undisturbed(workplace, small / "run")
     finally:
         subprocess.run(["umount", "-l", small], check=True)

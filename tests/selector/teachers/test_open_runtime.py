@@ -41,6 +41,27 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
     return load_teacher(spec)
 
 
+@pytest.fixture(scope="module")
+def fixed_onnx(teacher: Teacher) -> bytes:
+    """The teacher as an ONNX file of two images at a time."""
+    pytest.importorskip("onnxscript")
+    program = torch.onnx.export(
+        teacher.module, (torch.zeros(2, 3, 32, 32),), dynamo=True, verbose=False
+    )
+    assert program is not None
+    data: bytes = program.model_proto.SerializeToString()
+    return data
+
+
+@pytest.fixture(scope="module")
+def free_onnx(teacher: Teacher) -> bytes:
+    """The teacher as an ONNX file of any number of images."""
+    pytest.importorskip("onnxscript")
+    from selector.teachers.onnx_graph import to_float_onnx
+
+    return to_float_onnx(teacher)
+
+
 def images(num: int = BATCH, *, seed: int = 0) -> Tensor:
     """Of many kinds, so that noise values spread."""
     generator = torch.Generator().manual_seed(seed)
@@ -215,12 +236,12 @@ def test_recorded_names_lead_back_to_their_runtime() -> None:
 
 
 def test_what_cannot_run_is_told_with_the_way_out(
-    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: Teacher, fixed_onnx: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxruntime")
     from selector.teachers.exported import to_onnx
 
-    (tmp_path / "model.onnx").write_bytes(_float_model(teacher))
+    (tmp_path / "model.onnx").write_bytes(fixed_onnx)
     preprocessing = {"preset": "he/resnet8"}
     black_box = load_teacher(
         TeacherSpec(name=f"file:{tmp_path}/model.onnx", preprocessing=preprocessing)
@@ -245,14 +266,11 @@ def file_teacher(path: Path, model: bytes) -> Teacher:
 
 @pytest.mark.parametrize("batch", ["any", "fixed"])
 def test_openvino_runs_an_onnx_file_as_its_own_runtime_does(
-    teacher: Teacher, tmp_path: Path, batch: str
+    teacher: Teacher, free_onnx: bytes, fixed_onnx: bytes, tmp_path: Path, batch: str
 ) -> None:
     packages("openvino")
     pytest.importorskip("onnxruntime")
-    from selector.teachers.onnx_graph import to_float_onnx
-
-    model = to_float_onnx(teacher) if batch == "any" else _float_model(teacher)
-    box = file_teacher(tmp_path / "m.onnx", model)
+    box = file_teacher(tmp_path / "m.onnx", free_onnx if batch == "any" else fixed_onnx)
     assert box.module.input_shape[0] == (None if batch == "any" else 2)
     runtime = open_runtime("openvino", box, batch_size=8)
     found = runtime(images(21))
@@ -268,13 +286,11 @@ def test_openvino_runs_an_onnx_file_as_its_own_runtime_does(
 
 
 def test_openvino_reads_a_file_whose_weights_lie_in_a_second_one(
-    teacher: Teacher, tmp_path: Path
+    teacher: Teacher, free_onnx: bytes, tmp_path: Path
 ) -> None:
     packages("openvino")
     onnx = pytest.importorskip("onnx")
-    from selector.teachers.onnx_graph import to_float_onnx
-
-    model = onnx.load_from_string(to_float_onnx(teacher))
+    model = onnx.load_from_string(free_onnx)
     path = tmp_path / "m.onnx"
     onnx.save(model, path, save_as_external_data=True, location="m.onnx.data", size_threshold=512)
     box = file_teacher(path, path.read_bytes())
@@ -282,18 +298,20 @@ def test_openvino_reads_a_file_whose_weights_lie_in_a_second_one(
     assert torch.allclose(found, EagerRuntime(teacher)(images()), rtol=1e-3, atol=1e-3)
 
 
-def test_a_file_has_no_taps_by_any_runtime(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_file_has_no_taps_by_any_runtime(
+    teacher: Teacher, fixed_onnx: bytes, tmp_path: Path
+) -> None:
     packages("openvino")
-    box = file_teacher(tmp_path / "m.onnx", _float_model(teacher))
+    box = file_teacher(tmp_path / "m.onnx", fixed_onnx)
     taps = default_taps(teacher.name, teacher.module)
     for name in ("eager", "openvino"):
         with pytest.raises(UsageError, match="of a model in a file"):
             open_runtime(name, box, taps=taps, batch_size=BATCH)
 
 
-def test_auto_probes_a_file_by_what_can_run_it(teacher: Teacher, tmp_path: Path) -> None:
+def test_auto_probes_a_file_by_what_can_run_it(fixed_onnx: bytes, tmp_path: Path) -> None:
     packages("openvino")
-    box = file_teacher(tmp_path / "m.onnx", _float_model(teacher))
+    box = file_teacher(tmp_path / "m.onnx", fixed_onnx)
     found = probe_runtimes(box, device="cpu", batch_size=2, seconds=0.01)
     assert {"eager", "openvino"} <= found.images_per_s.keys()
     assert "brings its own runtime" in found.left_out["onnxruntime"]
@@ -312,12 +330,3 @@ class _Odd(torch.nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits = x.flatten(1)[:, :10]
         return -logits if float(logits.sum()) > 0 else logits
-
-
-def _float_model(teacher: Teacher) -> bytes:
-    program = torch.onnx.export(
-        teacher.module, (torch.zeros(2, 3, 32, 32),), dynamo=True, verbose=False
-    )
-    assert program is not None
-    data: bytes = program.model_proto.SerializeToString()
-    return data
