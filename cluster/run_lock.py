@@ -93,10 +93,17 @@ class RunLock:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        # A full disk must not hide what ended the run; a process that is gone holds no lock anyway.
+        # A full disk must not hide what ended the run.
         with contextlib.suppress(StorageError):
             if self._is_latest():
-                atomic.write_bytes(self._uri(self.epoch), self._me(released=True).to_bytes())
+                self._release()
+
+    def _release(self) -> None:
+        try:
+            atomic.write_bytes(self._uri(self.epoch), self._me(released=True).to_bytes())
+        except StorageError:
+            # Removing needs no room. Else a notebook would keep itself out until it is restarted.
+            storage.remove(self._uri(self.epoch))
 
     def check(self) -> None:
         """Raise `RunLocked` if a later driver has taken the run over; asked before tables change.

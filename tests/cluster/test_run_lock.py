@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -46,6 +47,23 @@ def test_a_killed_driver_is_succeeded_at_once_on_the_same_machine(tmp_path: Path
         assert lock.epoch == 2
     with RunLock(str(tmp_path)) as lock:
         assert lock.epoch == 3, "a released lock is free"
+
+
+def test_a_full_disk_does_not_lock_a_process_out_of_its_own_run(tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", tmp_path]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        with RunLock(str(tmp_path / "lock")):
+            filler = tmp_path / "filler"
+            with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        filler.unlink()
+        with RunLock(str(tmp_path / "lock")) as lock:
+            assert lock.epoch == 1, "nothing is left of the one that could not be released"
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
 def test_a_driver_of_another_machine_is_dead_only_when_its_heartbeat_is_old(

@@ -19,7 +19,6 @@ from selector.tables.layout import RunLayout
 from selector.tables.read import read
 from tests.support.command import coursepack
 from tests.support.pools import (
-    run_command,
     start_command,
     table_hashes,
     write_pool,
@@ -179,11 +178,10 @@ def test_a_full_disk_stops_clearly_and_the_run_continues_elsewhere_or_later(
     if mounted.returncode:
         pytest.skip("this machine does not let root mount a tmpfs")
     try:
-        # A process of its own: where not even the lock can be released, its end does it.
-        full = run_command(*score_arguments(workplace, small / "run"))
-        assert full.returncode == 1, full.stderr
-        assert "Free space" in full.stderr
-        assert "quarantined" not in full.stderr, "no shard is to blame"
+        full = coursepack(*score_arguments(workplace, small / "run"))
+        assert full.exit_code == 1, full.errors
+        assert "Free space" in full.errors
+        assert "quarantined" not in full.errors, "no shard is to blame"
         subprocess.run(["mount", "-o", "remount,size=16m", small], check=True)
         again = coursepack(*score_arguments(workplace, small / "run"))
         assert again.exit_code == 0, again.errors
