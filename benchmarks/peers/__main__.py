@@ -192,11 +192,11 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--runtimes", nargs="+", default=["eager"], help="of coursepack")
-    parser.add_argument("--images", type=int, help="of the large pool; 480, 2,400 or 12,000")
+    parser.add_argument("--images", type=int, help="of the large pool; 480, 2,400 or 48,000")
     options = parser.parse_args()
     for case in options.cases:
         teacher, side, batch_size = CASES[case]
-        large = options.images or {"resnet18": 480, "stub": 2_400, "small": 12_000}[case]
+        large = options.images or {"resnet18": 480, "stub": 2_400, "small": 48_000}[case]
         sizes = (large // 4, large)
         torch.manual_seed(0)
         state = build(teacher).state_dict()
