@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from cluster.speed.workload import Workload
-from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
+from selector.scoring.decode_job import DecodeOptions, DecodeTimes, decode_jobs, run_decode_job
 from selector.scoring.features import FeaturePlan
 from selector.scoring.forward import Forward
 from selector.scoring.ring import Ring, Slot
@@ -31,7 +31,6 @@ from selector.teachers.load import Teacher
 from selector.teachers.views import VIEWS, Views
 from shards import storage
 from shards.reader import open_shard
-from shards.sample import Sample
 
 _CHUNK = 1 << 22
 _COPIES = 32
@@ -108,7 +107,6 @@ class Bench:
             preprocessing=self.teacher.preprocessing,
             crops=self.views.crops,
         )
-        jobs: list[tuple[Slot[DecodeTimes], list[tuple[int, Sample]], DecodeOptions]] = []
         samples = self.workload.samples
         ring: Ring[DecodeTimes] = Ring(
             num_slots=-(-len(samples) // self.batch_size),
@@ -118,12 +116,8 @@ class Bench:
             pinned=self.device.startswith("cuda"),
         )
         self.decoded = list(ring)
-        for number, slot in enumerate(self.decoded):
-            batch = samples[number * self.batch_size : (number + 1) * self.batch_size]
-            for sample in batch:
-                slot.rows.add(sample.entry)
-            for row in range(0, len(batch), JOB_ROWS):
-                jobs.append((slot, list(enumerate(batch))[row : row + JOB_ROWS], options))
+        left = iter(samples)
+        jobs = [(slot, work, options) for slot in self.decoded for work in decode_jobs(slot, left)]
         if self.decoders is not None:  # whose lane takes decode jobs, and nothing that wraps them
             begin = perf_counter()
             done = [self.decoders.submit(Urgency.DECODE, run_decode_job, *job) for job in jobs]

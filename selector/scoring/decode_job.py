@@ -7,8 +7,9 @@ a time in memory. So are those that were reduced by the decoder: of them, decodi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
@@ -85,6 +86,23 @@ class DecodeTimes:
     lane_images: float = 0.0
     lane_returned: float = 0.0
     lane_failures: float = 0.0
+
+
+def decode_jobs(
+    slot: Slot[DecodeTimes], samples: Iterator[Sample]
+) -> Iterator[list[tuple[int, Sample]]]:
+    """Begin rows of a slot, a job's worth at a time, until it is full or the samples end.
+
+    Yields:
+        [(row in the slot, sample)], what `run_decode_job` takes.
+    """
+    while not slot.is_full:
+        first = len(slot.rows)
+        job = list(islice(samples, min(JOB_ROWS, slot.size - first)))
+        if not job:
+            return
+        slot.rows.extend([sample.entry for sample in job])
+        yield list(enumerate(job, first))
 
 
 def run_decode_job(

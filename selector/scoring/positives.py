@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
+from selector.scoring.decode_job import DecodeOptions, DecodeTimes, decode_jobs, run_decode_job
 from selector.scoring.features import (
     KIND,
     FeaturePlan,
@@ -128,12 +128,9 @@ class FeatureExtractor:
     @torch.inference_mode()
     def _run(self, images: Sequence[bytes]) -> Extracted:
         slot = self._slot()
-        samples = [self._sample(index, data) for index, data in enumerate(images)]
-        for sample in samples:
-            slot.rows.add(sample.entry)
-        work = list(enumerate(samples))
-        for begin in range(0, len(work), JOB_ROWS):
-            run_decode_job(slot, work[begin : begin + JOB_ROWS], self._options)
+        samples = (self._sample(index, data) for index, data in enumerate(images))
+        for work in decode_jobs(slot, samples):
+            run_decode_job(slot, work, self._options)
         answer = self._runtime.answer(slot.batch_NCHW)
         assert answer.features is not None
         features = self._store(answer.features)

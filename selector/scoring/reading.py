@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
-from selector.scoring.decode_job import JOB_ROWS, DecodeOptions, DecodeTimes, run_decode_job
+from selector.scoring.decode_job import DecodeOptions, DecodeTimes, decode_jobs, run_decode_job
 from selector.scoring.ring import Ring, Slot
 from selector.scoring.task import ScoreTask
 from selector.scoring.workers import Urgency, Workers
 from shards.reader import open_shard
-from shards.sample import DAMAGE_KINDS, Problem, Sample
+from shards.sample import DAMAGE_KINDS, Problem
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,10 @@ def read_shard(
         with open_shard(task.shard.uri) as shard:
             samples = shard.samples(task.start, task.stop, at=task.at)
             while (slot := ring.take()) is not None:
-                _fill(slot, samples, workers, options)
+                for work in decode_jobs(slot, samples):
+                    slot.jobs.append(
+                        workers.submit(Urgency.DECODE, run_decode_job, slot, work, options)
+                    )
                 if slot.is_full:
                     out.put(slot)
                     continue
@@ -61,17 +62,3 @@ def read_shard(
     except BaseException as error:
         # Nothing may die unseen in a thread: the one who waits for batches raises it.
         out.put(error)
-
-
-def _fill(
-    slot: Slot[DecodeTimes], samples: Iterator[Sample], workers: Workers, options: DecodeOptions
-) -> None:
-    """Samples into a slot until it is full or they end; decoding begins job by job."""
-    while not slot.is_full:
-        first = len(slot.rows)
-        job = list(islice(samples, min(JOB_ROWS, slot.size - first)))
-        if not job:
-            return
-        slot.rows.extend([sample.entry for sample in job])
-        work = list(enumerate(job, first))
-        slot.jobs.append(workers.submit(Urgency.DECODE, run_decode_job, slot, work, options))

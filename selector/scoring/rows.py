@@ -51,10 +51,6 @@ class RowBatch:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def add(self, entry: SampleEntry) -> None:
-        """Append one row, as `extend` does."""
-        self.extend([entry])
-
     def extend(self, entries: Sequence[SampleEntry]) -> None:
         """Append rows of which nothing but the entry is known; each is ok until it fails."""
         self.entries += entries

@@ -52,7 +52,6 @@ __all__ = ["PartResult", "ScoreTask", "ShardScorer"]
 _PATIENCE_S = 10.0
 """How long a reader may take to notice that nobody wants its samples any more."""
 
-
 _MEMORY_KEPT_S = 5.0
 """Between two parts, free memory is handed back if that is as long ago: it takes 15 ms."""
 

@@ -30,7 +30,7 @@ def run(samples: list[Sample], options: DecodeOptions = OPTIONS) -> Slot[object]
     assert slot is not None
     slot.pixels_NHWC[:] = 99
     for one in samples:
-        slot.rows.add(one.entry)
+        slot.rows.extend([one.entry])
     run_decode_job(slot, list(enumerate(samples)), options)  # type: ignore[arg-type]
     return slot
 

@@ -90,7 +90,7 @@ def test_table_is_aligned_and_null_where_an_image_failed() -> None:
     for first in (4, 6):
         batch = RowBatch()
         for index in (first, first + 1):
-            batch.add(SampleEntry(index, str(index), ()))
+            batch.extend([SampleEntry(index, str(index), ())])
         batches.append(batch)
     batches[0].fail(1, "undecodable", "broken")
     values = np.arange(9, dtype=np.float16).reshape(3, 3)
@@ -108,7 +108,7 @@ def test_table_is_aligned_and_null_where_an_image_failed() -> None:
 def test_a_batch_without_pixels_is_null() -> None:
     plan = FeaturePlan("id", (Tap("a"),), (Stage("a", 3),), {})
     batch = RowBatch()
-    batch.add(SampleEntry(0, "k", ()))
+    batch.extend([SampleEntry(0, "k", ())])
     batch.fail(0, "no_image", "none")
     assert features_table([batch], plan.schema(), shard_id=0)["features"].null_count == 1
 

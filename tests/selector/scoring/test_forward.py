@@ -35,7 +35,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
 def rows(*status: str) -> RowBatch:
     batch = RowBatch()
     for index, one in enumerate(status):
-        batch.add(SampleEntry(index, str(index), ()))
+        batch.extend([SampleEntry(index, str(index), ())])
         if one != "ok":
             batch.fail(index, "undecodable", "broken")
     return batch

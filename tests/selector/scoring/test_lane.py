@@ -61,7 +61,7 @@ def run(
     assert slot is not None
     slot.pixels_NHWC[:] = 99
     for one in samples:
-        slot.rows.add(one.entry)
+        slot.rows.extend([one.entry])
     lane = None if decoder is None else DecodeLane(decoder)
     workers = Workers(threads, name="test", lane=lane)
     work = list(enumerate(samples))

@@ -40,7 +40,7 @@ def test_a_slot_begins_anew_but_rows_travel_on() -> None:
     assert slot is not None
     rows = slot.rows
     for index in range(3):
-        rows.add(SampleEntry(index, "k", ()))
+        rows.extend([SampleEntry(index, "k", ())])
     assert not slot.is_full
     slot.pixels_NHWC[:] = 1
     slot.pad()

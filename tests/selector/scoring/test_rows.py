@@ -13,7 +13,7 @@ def batch_of(first: int, count: int, logits: torch.Tensor | None) -> RowBatch:
     rows = RowBatch()
     for index in range(first, first + count):
         members = (Member(f"k{index}.jpg", "jpg", 512, 10), Member(f"k{index}.cls", "cls", 1536, 1))
-        rows.add(SampleEntry(index, f"k{index}", members))
+        rows.extend([SampleEntry(index, f"k{index}", members)])
         rows.width[-1], rows.height[-1] = 4, 5
         rows.num_bytes[-1], rows.content_hash[-1], rows.phash[-1] = 10, bytes(16), 2**64 - 1
     rows.set_scores(None if logits is None else scores_from_logits(logits))
@@ -52,7 +52,7 @@ def test_logits_that_are_not_finite_fail_their_row_alone() -> None:
     logits = torch.tensor([[1.0, 2.0], [torch.nan, 0.0], [torch.inf, 0.0], [torch.nan, 0.0]])
     rows = RowBatch()
     for index in range(4):
-        rows.add(SampleEntry(index, "k", ()))
+        rows.extend([SampleEntry(index, "k", ())])
     rows.fail(3, "no_image", "none")
     rows.set_scores(scores_from_logits(logits))
     assert rows.status == ["ok", "crashed", "crashed", "no_image"]

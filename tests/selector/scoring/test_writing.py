@@ -22,7 +22,7 @@ def make_task(run: Path) -> ScoreTask:
 def make_batch(first: int, count: int) -> RowBatch:
     rows = RowBatch()
     for index in range(first, first + count):
-        rows.add(SampleEntry(index, f"k{index}", (Member(f"k{index}.jpg", "jpg", index, 1),)))
+        rows.extend([SampleEntry(index, f"k{index}", (Member(f"k{index}.jpg", "jpg", index, 1),))])
     rows.set_scores(None)
     return rows
 
