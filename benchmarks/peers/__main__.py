@@ -31,6 +31,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.dataset as ds
@@ -81,33 +82,48 @@ def _originals(case: str, data: Path) -> Iterator[bytes]:
                     yield bytes(found[1])
 
 
-def is_ours(contestant: str) -> bool:
-    """coursepack, with eager PyTorch or, as `ours_NAME`, with another runtime."""
-    return contestant.partition("_")[0] == OURS
+class Contestant(NamedTuple):
+    """Who scores.
+
+    Attributes:
+        program: its module in `benchmarks.peers`.
+        runtime: of coursepack; the peers run eager PyTorch.
+    """
+
+    program: str
+    runtime: str = "eager"
+
+    @property
+    def suffix(self) -> str:
+        """What tells it from the same program with eager PyTorch."""
+        return "" if self.runtime == "eager" else f"_{self.runtime}"
+
+    @property
+    def name(self) -> str:
+        return self.program + self.suffix
 
 
-def run(contestant: str, job: Job, *, images: int) -> float:
+def run(contestant: Contestant, job: Job, *, images: int) -> float:
     """Seconds of one contestant, in a process of its own, into an empty folder."""
     shutil.rmtree(job.out, ignore_errors=True)
-    program, _, runtime = contestant.partition("_") if is_ours(contestant) else (contestant, "", "")
-    job = replace(job, runtime=runtime or "eager")
+    job = replace(job, runtime=contestant.runtime)
     begin = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.peers.{program}", job.to_json()],
+        [sys.executable, "-m", f"benchmarks.peers.{contestant.program}", job.to_json()],
         capture_output=True, text=True, env={**os.environ, "RAY_DATA_DISABLE_PROGRESS_BARS": "1"},
     )  # fmt: skip
     seconds = time.perf_counter() - begin
     if done.returncode:
-        raise SystemExit(f"{contestant} failed:\n{done.stderr[-3000:]}")
+        raise SystemExit(f"{contestant.name} failed:\n{done.stderr[-3000:]}")
     found = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
     if found["images"] != images:
-        raise SystemExit(f"{contestant} scored {found['images']} of {images} images")
+        raise SystemExit(f"{contestant.name} scored {found['images']} of {images} images")
     return seconds
 
 
-def rows_of(contestant: str, out: str) -> Rows:
-    """What a contestant wrote."""
-    place = f"{out}/scores" if is_ours(contestant) else out
+def rows_of(contestant: Contestant, out: str) -> Rows:
+    """What a contestant wrote below `out`."""
+    place = f"{out}/{contestant.name}" + ("/scores" if contestant.program == OURS else "")
     table = ds.dataset(place, format="parquet").to_table(
         columns=["key", "pseudo_label", "noise_value"]
     )
@@ -134,8 +150,8 @@ def measure(
     *,
     sizes: tuple[int, int],
     rounds: int,
-    peers: list[str],
-    ours: list[str],
+    ours: list[Contestant],
+    peers: list[Contestant],
 ) -> dict[str, object]:
     """All contestants on a small and a large pool: what the small one takes too is start-up."""
     whole: dict[str, list[float]] = defaultdict(list)
@@ -145,37 +161,35 @@ def measure(
     for number in range(rounds):
         for contestant in contestants if number % 2 else reversed(contestants):
             one, other = (
-                run(contestant, replace(job, out=f"{job.out}/{contestant}"), images=size)
+                run(contestant, replace(job, out=f"{job.out}/{contestant.name}"), images=size)
                 for job, size in zip((small, large), sizes, strict=True)
             )
-            whole[contestant].append(other)
-            marginal[contestant].append(other - one)
+            whole[contestant.name].append(other)
+            marginal[contestant.name].append(other - one)
         if number == 0:
-            mine = rows_of(ours[0], f"{large.out}/{ours[0]}")
-            for other_one in [*ours[1:], *peers]:
-                theirs = rows_of(other_one, f"{large.out}/{other_one}")
-                agree[other_one] = agreement(mine, theirs)
+            first, *others = contestants
+            mine = rows_of(first, large.out)
+            agree = {one.name: agreement(mine, rows_of(one, large.out)) for one in others}
     return {
         "images": sizes[1],
         "agreement": agree,
-        "with_start_up": summary(whole, sizes[1], peers, ours),
-        "without_start_up": summary(marginal, sizes[1] - sizes[0], peers, ours),
+        "with_start_up": summary(whole, sizes[1], ours, peers),
+        "without_start_up": summary(marginal, sizes[1] - sizes[0], ours, peers),
     }
 
 
 def summary(
-    seconds: dict[str, list[float]], images: int, peers: list[str], ours: list[str]
+    seconds: dict[str, list[float]], images: int, ours: list[Contestant], peers: list[Contestant]
 ) -> dict[str, object]:
     """Images/s of every contestant, and how many times faster than each peer coursepack is."""
     ratios: dict[str, dict[str, object]] = {}
     for one in ours:
-        faster = ratios["times_faster" + one.removeprefix(OURS)] = {}
+        faster = ratios["times_faster" + one.suffix] = {}
         for peer in peers:
-            pairs = [
-                theirs / mine for theirs, mine in zip(seconds[peer], seconds[one], strict=True)
-            ]
+            rounds = zip(seconds[peer.name], seconds[one.name], strict=True)
+            pairs = [theirs / mine for theirs, mine in rounds]
             low, high = median_interval(pairs)
-            faster[peer] = {
+            faster[peer.name] = {
                 "ratio": round(float(np.median(pairs)), 2),
                 "interval": [round(low, 2), round(high, 2)],
                 "pairs": [round(pair, 2) for pair in pairs],
@@ -213,12 +227,13 @@ def main() -> None:
                 Job(
                     shards=shards, folder=str(place / "files"), teacher=teacher, weights=weights,
                     side=side, cores=usable_cores(), batch_size=batch_size,
-                    runtime="", out=str(place / "out"),
+                    runtime="eager", out=str(place / "out"),
                 )
             )  # fmt: skip
         found = measure(
-            *jobs, sizes=sizes, rounds=options.rounds, peers=options.peers,
-            ours=[OURS if one == "eager" else f"{OURS}_{one}" for one in options.runtimes],
+            *jobs, sizes=sizes, rounds=options.rounds,
+            ours=[Contestant(OURS, runtime) for runtime in options.runtimes],
+            peers=[Contestant(peer) for peer in options.peers],
         )  # fmt: skip
         line = {
             "benchmark": "peers", "case": case, "teacher": teacher, "rounds": options.rounds,
